@@ -1,0 +1,78 @@
+"""Follow remote simulation tasks from a notebook.
+
+    import inductiva_widgets as iw
+
+    iw.connect()                                # the service, or an engine on this machine
+    task = iw.Task("i4ir3kvv62odsfrhko4y8w2an")
+    task                                        # a live view: status, files to tick, kill
+    iw.tasks.list(last_n=10)                    # the history as a DataFrame
+
+Importing the package does nothing: every name below loads its module at first use.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from inductiva_widgets import errors, local, tasks
+    from inductiva_widgets.backend import Backend, connect
+    from inductiva_widgets.errors import InductivaWidgetsError
+    from inductiva_widgets.notebook.display import (
+        load_ipython_extension,
+        unload_ipython_extension,
+    )
+    from inductiva_widgets.notebook.widgets import TaskMonitor
+    from inductiva_widgets.tasks import Task, TaskList
+
+__all__ = [
+    "Backend",
+    "InductivaWidgetsError",
+    "Task",
+    "TaskList",
+    "TaskMonitor",
+    "connect",
+    "errors",
+    "load_ipython_extension",
+    "local",
+    "tasks",
+    "unload_ipython_extension",
+]
+
+__version__ = "0.1.0"
+
+# Public name → module that holds it; a name equal to the module's last part is the module itself.
+_HOMES = {
+    "Backend": "backend",
+    "InductivaWidgetsError": "errors",
+    "Task": "tasks",
+    "TaskList": "tasks",
+    "TaskMonitor": "notebook.widgets",
+    "connect": "backend",
+    "errors": "errors",
+    "load_ipython_extension": "notebook.display",
+    "local": "local",
+    "tasks": "tasks",
+    "unload_ipython_extension": "notebook.display",
+    "_jupyter_labextension_paths": "lab",
+    "_jupyter_server_extension_points": "lab",
+    "_load_jupyter_server_extension": "lab",
+}
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - any public name
+    if name not in _HOMES:
+        message = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(message)
+    module = importlib.import_module(f"{__name__}.{_HOMES[name]}")
+    return module if name == _HOMES[name] else getattr(module, name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
+def _notebook_host() -> Any:  # noqa: ANN401 - the module that displays tasks
+    """The host that `tasks` may not import: views, pumps, sentences."""
+    return importlib.import_module(f"{__name__}.notebook.display")

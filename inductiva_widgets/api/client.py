@@ -1,0 +1,207 @@
+"""Client: one method per endpoint of the service, answers as records."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+from typing import IO, TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import msgspec
+
+from inductiva_widgets.api import models
+from inductiva_widgets.api.clock import ServerClock
+from inductiva_widgets.api.http import ApiTransport, LinkTransport, Timeouts
+from inductiva_widgets.errors import BadPayloadError, NotFoundError, UserInputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from inductiva_widgets.api.config import Config
+    from inductiva_widgets.api.http import Query
+
+__all__ = ["MAX_PAGE", "Client", "check_task_id"]
+
+MAX_PAGE = 500  # the service refuses more
+_ID_LIMIT = 128
+
+
+def check_task_id(task_id: object) -> str:
+    """The id, stripped of outer blanks.
+
+    Raises:
+        UserInputError: Not a text, empty, too long, or with a character that no id has.
+    """
+    if not isinstance(task_id, str):
+        raise UserInputError(f"A task id is a text, not {type(task_id).__name__}.")
+    text = task_id.strip(" ")
+    # Ids are opaque, but none can hold what would change the request's path.
+    plain = text.isascii() and text.replace("-", "").replace("_", "").isalnum()
+    if not plain or len(text) > _ID_LIMIT:
+        raise UserInputError(
+            f"{task_id[:40]!r} is no task id.",
+            hint="An id is letters and digits, such as 'i4ir3kvv62odsfrhko4y8w2an'.",
+        )
+    return text
+
+
+class Client:
+    """The service's endpoints. Holds no state but its connections; safe to share.
+
+    Every method raises `AuthenticationError`, `NotFoundError`, `RateLimitedError`, `ServerError`,
+    `ServiceConnectionError` or `BadPayloadError` where that is what happened.
+    """
+
+    def __init__(self, config: Config, *, timeouts: Timeouts | None = None) -> None:
+        version = importlib.metadata.version("inductiva_widgets")
+        agent = f"inductiva_widgets/{version}"
+        self._api = ApiTransport(config.url, config.key, user_agent=agent, timeouts=timeouts)
+        self.links = LinkTransport(timeouts=timeouts)
+        self.clock = ServerClock()
+
+    def close(self) -> None:
+        """Closes all connections."""
+        self._api.close()
+        self.links.close()
+
+    # -- tasks ------------------------------------------------------------------------------
+
+    def task(self, task_id: str, *, retry: bool = True) -> models.TaskRecord:
+        """The whole task with its history."""
+        record = models.decode(self._get(_task_path(task_id), retry=retry), models.TaskRecord)
+        return _known(record, record.task_id, record.status)
+
+    def task_dict(self, task_id: str) -> dict[str, Any]:
+        """The whole task exactly as sent."""
+        value = models.decode_any(self._get(_task_path(task_id)))
+        if not isinstance(value, dict):
+            raise BadPayloadError("The service described the task by something that is no object.")
+        return value
+
+    def status(self, task_id: str, *, retry: bool = True) -> models.StatusReply:
+        """The small status answer."""
+        body = self._get(_task_path(task_id) + "/status", retry=retry)
+        record = models.decode(body, models.StatusReply)
+        return _known(record, record.id, record.status)
+
+    def tasks(
+        self,
+        *,
+        page: int = 1,
+        per_page: int = 10,
+        status: str | None = None,
+        project: str | None = None,
+        retry: bool = True,
+    ) -> models.TaskPage:
+        """One page of tasks, newest first."""
+        query: dict[str, str | int] = {"page": page, "per_page": per_page}
+        if status is not None:
+            query["status"] = status
+        if project is not None:
+            query["project"] = project
+        return models.decode(self._get("/tasks", query, retry=retry), models.TaskPage)
+
+    def kill(self, task_id: str) -> models.StatusReply:
+        """Asks for the end of a task; sent exactly once."""
+        reply = self._api.send("POST", _task_path(task_id) + "/kill")
+        return models.decode(reply.body, models.StatusReply)
+
+    def metadata(self, task_id: str) -> dict[str, str]:
+        """The task's own notes."""
+        value = models.decode_any(self._get(_task_path(task_id) + "/metadata"))
+        return {str(k): str(v) for k, v in value.items()} if isinstance(value, dict) else {}
+
+    def set_metadata(
+        self, task_id: str, metadata: Mapping[str, str], *, replace: bool = False
+    ) -> None:
+        """Merges notes into the task's, or replaces them all."""
+        method = "PUT" if replace else "PATCH"
+        body = msgspec.json.encode(dict(metadata))
+        self._api.send(method, _task_path(task_id) + "/metadata", body=body)
+
+    # -- submitting -------------------------------------------------------------------------
+
+    def submit(self, body: Mapping[str, object]) -> models.Submission:
+        """Creates a task; its inputs follow."""
+        reply = self._api.send("POST", "/tasks/submit", body=msgspec.json.encode(dict(body)))
+        record = models.decode(reply.body, models.Submission)
+        return _known(record, record.id, record.status)
+
+    def input_uploaded(self, task_id: str) -> None:
+        """Says that the inputs are there: the task enters the queue."""
+        self._api.send("POST", _task_path(task_id) + "/input_uploaded")
+
+    def machine_group(self, name: str) -> models.MachineGroup:
+        """A machine group by name."""
+        body = self._get(f"/compute/group/{quote(name, safe='')}")
+        return models.decode(body, models.MachineGroup)
+
+    def start_machine_group(self, group_id: str) -> None:
+        """Starts a registered group; may take minutes."""
+        query = {"machine_group_id": group_id}
+        self._api.send("POST", "/compute/group/start", query=query)
+
+    def ensure_project(self, name: str) -> None:
+        """Makes the project if it does not exist."""
+        try:
+            self._get(f"/projects/{quote(name, safe='')}")
+        except NotFoundError:
+            body = msgspec.json.encode({"name": name, "project_type": "project"})
+            self._api.send("POST", "/projects", body=body)
+
+    # -- storage ----------------------------------------------------------------------------
+
+    def signed_url(self, path: str, *, operation: str, region: str | None) -> str:
+        """A link to one stored file; it expires, and is a secret.
+
+        Raises:
+            NotFoundError: No such file (yet).
+        """
+        query = {"operation": operation, "paths": [path.lstrip("/")]}
+        if region:
+            query["region"] = region
+        links = models.decode_list(self._get("/storage/signed-urls", query))
+        if not links or not isinstance(links[0], str):
+            raise NotFoundError("The storage has no such file (yet).")
+        return links[0]
+
+    def upload(self, url: str, body: IO[bytes]) -> None:
+        """Sends a file to a signed upload link."""
+        self.links.put(url, body)
+
+    def remove(self, path: str, *, region: str | None) -> None:
+        """Deletes a stored file or folder (a folder's path ends with `/`)."""
+        query = {"path": path.lstrip("/"), **({"region": region} if region else {})}
+        self._api.send("DELETE", "/storage/", query=query)
+
+    def user(self) -> dict[str, Any]:
+        """The account that the key belongs to; also the cheapest check of a key."""
+        value = models.decode_any(self._get("/users/info"))
+        return value if isinstance(value, dict) else {}
+
+    def _get(self, path: str, query: Query | None = None, *, retry: bool = True) -> bytes:
+        reply = self._api.get(path, query, retry=retry)
+        self.clock.observe(reply.date)
+        return reply.body
+
+
+def _task_path(task_id: str) -> str:
+    return f"/tasks/{quote(check_task_id(task_id), safe='')}"
+
+
+def _known(record: models.R, task_id: str, status: str) -> models.R:
+    """The record, if it says which task and in which state: all else may be missing."""
+    if not task_id or not status:
+        raise BadPayloadError("The service described a task without its id or status.")
+    return record
+
+
+@contextlib.contextmanager
+def quiet_kill(client: Client, task_id: str) -> Iterator[None]:
+    """Kills the task when the block fails, as the official client does for failed uploads."""
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(Exception):
+            client.kill(task_id)
+        raise

@@ -1,0 +1,183 @@
+"""Where the service's address, the API key and the output folder come from.
+
+Order: argument > environment > key file > default. Read at use, never at import. The names of the
+variables and files are those of the official client, so that `inductiva auth login` just works.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import os
+import re
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from inductiva_widgets.errors import ConfigurationError
+
+__all__ = ["DEFAULT_URL", "ApiKey", "Config", "find_key", "key_file", "load", "normalise_url"]
+
+DEFAULT_URL = "https://api.inductiva.ai"
+URL_VARIABLE = "INDUCTIVA_API_URL"
+KEY_VARIABLE = "INDUCTIVA_API_KEY"
+OUTPUT_VARIABLE = "INDUCTIVA_OUTPUT_DIR"
+DEFAULT_OUTPUT_DIR = "inductiva_output"
+
+_PORTS = {"http": 80, "https": 443}
+_HOST = re.compile(r"[\w.:-]+")
+_KEY = re.compile(r"[A-Za-z0-9._-]+")
+
+
+class ApiKey:
+    """An API key that does not show itself: only `reveal()` gives the text."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str, source: str = "the argument") -> None:
+        text = text.strip()
+        if not text:
+            raise ConfigurationError(f"The API key from {source} is empty.")
+        if not _KEY.fullmatch(text):
+            raise ConfigurationError(
+                f"The API key from {source} has characters that no key has.",
+                hint="A key holds letters, digits, '.', '_' and '-' only: copy it again.",
+            )
+        self._text = text
+
+    def reveal(self) -> str:
+        """The key itself; only `api.http` has a use for it."""
+        return self._text
+
+    def __repr__(self) -> str:
+        return "<API key>"
+
+    def __reduce__(self) -> str:
+        raise TypeError("an API key is not pickled")
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Settings of one backend.
+
+    Attributes:
+        url: Normalised base address, without a trailing slash.
+        key: The API key.
+        key_source: Where the key was found, for people.
+        output_dir: Root of downloaded outputs; relative to the working directory at use.
+        is_local: Whether this is the engine on this machine.
+    """
+
+    url: str
+    key: ApiKey = field(repr=False)
+    key_source: str
+    output_dir: Path
+    is_local: bool = False
+
+    @property
+    def name(self) -> str:
+        """What people read: the host, or `local engine`."""
+        return "local engine" if self.is_local else urlsplit(self.url).netloc
+
+    @property
+    def backend_id(self) -> str:
+        """12 hex digits that name the address without showing it."""
+        return hashlib.sha256(self.url.encode()).hexdigest()[:12]
+
+
+def load(
+    *,
+    key: str | None = None,
+    url: str | None = None,
+    output_dir: str | os.PathLike[str] | None = None,
+) -> Config | None:
+    """Settings from argument, environment and key file; `None` when no key is anywhere.
+
+    Raises:
+        ConfigurationError: The address or the key cannot work.
+    """
+    found = (ApiKey(key), "the argument") if key is not None else find_key()
+    if found is None:
+        return None
+    address = url or os.environ.get(URL_VARIABLE) or DEFAULT_URL
+    return Config(
+        url=normalise_url(address),
+        key=found[0],
+        key_source=found[1],
+        output_dir=output_root(output_dir),
+    )
+
+
+def output_root(output_dir: str | os.PathLike[str] | None = None) -> Path:
+    """Folder below which outputs go: argument > `INDUCTIVA_OUTPUT_DIR` > `inductiva_output`."""
+    chosen = output_dir or os.environ.get(OUTPUT_VARIABLE) or DEFAULT_OUTPUT_DIR
+    return Path(chosen).expanduser()
+
+
+def key_file() -> Path:
+    """The key file that the official client shares."""
+    home = Path.home()
+    folder = home / "AppData" / "inductiva" if sys.platform == "win32" else home / ".inductiva"
+    return folder / "api_key"
+
+
+def find_key() -> tuple[ApiKey, str] | None:
+    """The key of the environment or of the key file, with its source; `None` when there is none."""
+    text = os.environ.get(KEY_VARIABLE, "")
+    if text.strip():
+        return ApiKey(text, KEY_VARIABLE), f"the variable {KEY_VARIABLE}"
+    path = key_file()
+    try:
+        text = path.read_text(encoding="utf-8-sig")  # editors on Windows write a mark
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, UnicodeDecodeError):
+        raise ConfigurationError(
+            f"The key file {path} cannot be read.",
+            hint=f"Write it anew with `inductiva-widgets auth login`, or set {KEY_VARIABLE}.",
+        ) from None
+    return (ApiKey(text, str(path)), f"the file {path}") if text.strip() else None
+
+
+def normalise_url(address: str) -> str:
+    """Base address without trailing slash.
+
+    Raises:
+        ConfigurationError: No scheme, credentials inside, a query, or plain http to elsewhere.
+    """
+    hint = f"Set {URL_VARIABLE} to an address such as {DEFAULT_URL}."
+    try:
+        parts = urlsplit(address.strip())
+        number = parts.port
+    except ValueError:
+        raise ConfigurationError(
+            "The service's address has a host or port that is none.", hint=hint
+        ) from None
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ConfigurationError("The service's address needs http(s):// and a host.", hint=hint)
+    if not _HOST.fullmatch(parts.hostname):
+        raise ConfigurationError("The service's address has a host that is none.", hint=hint)
+    if parts.username or parts.password:
+        raise ConfigurationError("The service's address must not hold credentials.", hint=hint)
+    if parts.query or parts.fragment:
+        raise ConfigurationError("The service's address must not hold a query.", hint=hint)
+    if parts.scheme == "http" and not is_loopback(parts.hostname):
+        raise ConfigurationError(
+            f"Plain http to {parts.hostname} would show the API key to the network.",
+            hint="Use https; plain http is for this machine only.",
+        )
+    port = "" if number in (None, _PORTS[parts.scheme]) else f":{number}"
+    host = parts.hostname.lower()
+    host = f"[{host}]" if ":" in host else host
+    return f"{parts.scheme}://{host}{port}{parts.path.rstrip('/')}"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address is this machine."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False

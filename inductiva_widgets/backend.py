@@ -1,0 +1,156 @@
+"""Backend: a service to talk to — its settings, its client, its watcher — and the default one."""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import TYPE_CHECKING
+
+from inductiva_widgets.api import config as configs
+from inductiva_widgets.api.client import Client
+from inductiva_widgets.errors import ConfigurationError, UserInputError
+from inductiva_widgets.watch import STEPS_S, Watcher
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from inductiva_widgets.api.http import Timeouts
+    from inductiva_widgets.local import EngineInfo
+
+__all__ = ["Backend", "connect", "default"]
+
+LOCAL_VARIABLE = "INDUCTIVA_WIDGETS_LOCAL"  # 1: the local engine, whatever keys there are
+LOCAL_LIMIT_S = 1.0  # a look at an engine on this machine costs a millisecond
+
+
+class Backend:
+    """One service with one account. A `Task` keeps the backend that it was made with.
+
+    Attributes:
+        config: Address, key and output folder; immutable.
+        client: The endpoints.
+        watcher: The poller, shared by all views of this backend.
+    """
+
+    def __init__(self, config: configs.Config, *, timeouts: Timeouts | None = None) -> None:
+        self.config = config
+        self.client = Client(config, timeouts=timeouts)
+        limit_s = LOCAL_LIMIT_S if config.is_local else STEPS_S[-1]
+        self.watcher = Watcher(self.client, limit_s=limit_s)
+
+    @property
+    def name(self) -> str:
+        """What people read: `api.inductiva.ai`, `local engine`."""
+        return self.config.name
+
+    @property
+    def id(self) -> str:
+        """12 hex digits that tell backends apart without showing their address."""
+        return self.config.backend_id
+
+    @property
+    def is_local(self) -> bool:
+        """Whether tasks run on this machine."""
+        return self.config.is_local
+
+    def close(self) -> None:
+        """Ends the poller and closes all connections; tasks go on running."""
+        self.watcher.close()
+        self.client.close()
+
+    def __repr__(self) -> str:
+        return f"<Backend {self.name}>"
+
+
+_lock = threading.Lock()
+_default: Backend | None = None
+
+
+def connect(
+    key: str | None = None,
+    url: str | None = None,
+    *,
+    local: bool | None = None,
+    output_dir: str | os.PathLike[str] | None = None,
+    data_dir: str | Path | None = None,
+) -> Backend:
+    """Chooses the service that tasks talk to, and makes it the default.
+
+    The key comes from the argument, `INDUCTIVA_API_KEY` or the key file of `inductiva auth
+    login`. With no key anywhere, the local engine is found or started, and a line says so;
+    `INDUCTIVA_WIDGETS_LOCAL=1` does the same whatever keys there are.
+
+    Args:
+        key: API key; better left to the environment than written into a notebook.
+        url: Address of the service.
+        local: `True` for the local engine whatever keys there are, `False` for never.
+        output_dir: Root folder of downloads.
+        data_dir: Folder of the local engine; its default is per user.
+
+    Raises:
+        ConfigurationError: Address or key cannot work, or no key with `local=False`.
+        LocalEngineError: The local engine does not start.
+    """
+    if local and (key is not None or url is not None):
+        raise UserInputError("The local engine has its own key and address: give neither.")
+    if local is None and key is None and os.environ.get(LOCAL_VARIABLE, "0") not in ("", "0"):
+        local = True
+    config = None if local else configs.load(key=key, url=url, output_dir=output_dir)
+    if config is None:
+        config = _local_config(local, output_dir, data_dir)
+    backend = Backend(config)
+    global _default  # noqa: PLW0603 - "the newest backend is the default" is this one name
+    with _lock:
+        _default = backend
+    return backend
+
+
+def find() -> Backend | None:
+    """The backend that settings and running engines name, without starting anything.
+
+    For hosts that serve whatever is there: environment > key file > running local engine.
+    """
+    wants_local = os.environ.get(LOCAL_VARIABLE, "0") not in ("", "0")
+    config = None if wants_local else configs.load()
+    if config is None:
+        from inductiva_widgets import local as engine
+
+        found = engine.find()
+        config = _engine_config(found, None) if found else None
+    return Backend(config) if config else None
+
+
+def default() -> Backend:
+    """The newest backend; connects when there is none yet."""
+    with _lock:
+        if _default is not None:
+            return _default
+    return connect()
+
+
+def _local_config(
+    local: bool | None,  # noqa: FBT001 - passed through as given
+    output_dir: str | os.PathLike[str] | None,
+    data_dir: str | Path | None,
+) -> configs.Config:
+    if local is False:
+        raise ConfigurationError(
+            "No API key was found.",
+            hint=f"Set {configs.KEY_VARIABLE}, or write it with `inductiva-widgets auth login`.",
+        )
+    from inductiva_widgets import local as engine
+
+    found = engine.start(data_dir)
+    if not local:
+        print(f"No API key found: tasks run on this machine (local engine, {found.url}).")  # noqa: T201 - promised by `connect`
+    return _engine_config(found, output_dir)
+
+
+def _engine_config(found: EngineInfo, output_dir: str | os.PathLike[str] | None) -> configs.Config:
+    return configs.Config(
+        url=configs.normalise_url(found.url),
+        key=configs.ApiKey(found.read_key()),
+        key_source=f"the file {found.key_file}",
+        output_dir=configs.output_root(output_dir),
+        is_local=True,
+    )

@@ -1,0 +1,341 @@
+"""Finding, starting and stopping an engine: one per data folder, and proof of whom one talks to.
+
+A running engine leaves `server.json` in its folder. That file alone proves nothing: the engine may
+be dead and its port taken by another program. So `find` sends a random number, and only a program
+that knows the engine's key can answer it; the key itself is not sent to anybody for that.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hmac
+import http.client
+import json
+import logging
+import os
+import re
+import secrets
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import psutil
+
+from inductiva_widgets.errors import EngineBusyError, LocalEngineError
+from inductiva_widgets.local.handshake import PROOF_HEADER, proof
+from inductiva_widgets.local.locks import FileLock
+from inductiva_widgets.local.settings import EngineSettings, default_slots
+from inductiva_widgets.local.settings import data_dir as engine_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["EngineInfo", "find", "read_or_make_key", "serve", "start", "stop"]
+
+logger = logging.getLogger(__name__)
+
+HANDSHAKE_TIMEOUT_S = 1.0
+HANDSHAKE_BYTES = 4096
+START_POLL_S = 0.03
+BUSY_EXIT_CODE = 3
+SAME_START_S = 2.0  # the boot time that start times are counted from is told in whole seconds
+LOG_TAIL_CHARACTERS = 1000
+_SECRET_NAME = re.compile(
+    r"^(JPY_|JUPYTER|INDUCTIVA_API_KEY)|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL|API_?KEY",
+    re.IGNORECASE,
+)
+# Popen objects of engines started here: dropping one while its process lives would leave a zombie.
+_started: dict[int, subprocess.Popen[bytes]] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class EngineInfo:
+    """A living engine.
+
+    Attributes:
+        url: Base URL, without a slash at the end.
+        key_file: File with its API key.
+        pid: Its process.
+        data_dir: Its folder.
+    """
+
+    url: str
+    key_file: Path
+    pid: int
+    data_dir: Path
+
+    def read_key(self) -> str:
+        """The API key; it is read when needed, and not kept."""
+        return self.key_file.read_text(encoding="utf-8").strip()
+
+
+def find(data_dir: Path | str | None = None) -> EngineInfo | None:
+    """The living engine of a data folder, or `None`; takes at most some two seconds."""
+    root = engine_folder(data_dir)
+    noted = _read_note(root)
+    if noted is None:
+        return None
+    info = EngineInfo(str(noted["url"]), root / "api_key", int(noted["pid"]), root)
+    return info if _proves_itself(info) else None
+
+
+def start(
+    data_dir: Path | str | None = None, *, slots: int | None = None, timeout_s: float = 20.0
+) -> EngineInfo:
+    """The living engine of a data folder; if there is none, one is started in the background.
+
+    It outlives this process (`stop` ends it), and several callers at once get the same one.
+
+    Raises:
+        LocalEngineError: It does not answer in time, or ends at once; the message says why.
+    """
+    root = engine_folder(data_dir)
+    found = find(root)
+    if found is not None:
+        return found
+    deadline_s = time.monotonic() + timeout_s
+    make_private_folder(root)
+    with FileLock(root / "start.lock").held(timeout_s) as had:
+        found = find(root)
+        if found is not None:
+            return found
+        if not had:
+            raise LocalEngineError(
+                f"Another program has been starting the local engine in {root} for too long.",
+                hint="Look at engine.log there.",
+            )
+        return _launch(root, slots, deadline_s)
+
+
+def stop(data_dir: Path | str | None = None, *, timeout_s: float = 10.0) -> bool:
+    """Stops the engine of a data folder; running tasks end with it, queued ones stay queued.
+
+    Returns:
+        Whether there was one.
+
+    Raises:
+        LocalEngineError: It could not be ended.
+    """
+    noted = _read_note(engine_folder(data_dir))
+    process = None if noted is None else _noted_process(noted)
+    if process is None:
+        return False
+    try:
+        process.terminate()
+        if not _gone(process, timeout_s):
+            process.kill()  # the next engine puts the states right
+            if not _gone(process, timeout_s):
+                raise LocalEngineError(f"The local engine (process {process.pid}) does not end.")
+    except psutil.NoSuchProcess:
+        pass
+    except psutil.AccessDenied as error:
+        raise LocalEngineError(
+            f"The local engine (process {process.pid}) belongs to another user."
+        ) from error
+    return True
+
+
+def serve(  # noqa: PLR0913 - the options of the command line
+    *,
+    port: int | None = None,
+    data_dir: Path | str | None = None,
+    slots: int | None = None,
+    json_line: bool = False,
+    parent_pid: int | None = None,
+    link_ttl_s: float = 900.0,
+) -> int:
+    """Runs an engine in the foreground until SIGINT or SIGTERM, and returns the exit code.
+
+    Args:
+        port: Where to listen on loopback; `None`: the default port, or a free one if that is
+            taken. 0: a free one.
+        data_dir: The data folder.
+        slots: Tasks that may run at once.
+        json_line: Print a JSON object instead of a sentence when ready.
+        parent_pid: A process with which the engine ends.
+        link_ttl_s: Life of a signed URL.
+
+    Raises:
+        EngineBusyError: Another engine owns the folder.
+        LocalEngineError: The port is taken, or the folder cannot be used.
+        UserInputError: Less than one slot.
+    """
+    from inductiva_widgets.local.service import run
+
+    settings = EngineSettings(
+        data_dir=engine_folder(data_dir),
+        slots=default_slots() if slots is None else slots,
+        link_ttl_s=link_ttl_s,
+    )
+    return run(settings, port=port, json_line=json_line, parent_pid=parent_pid)
+
+
+# -- shared with the service -------------------------------------------------------------------
+
+
+def make_private_folder(root: Path) -> None:
+    """Makes the data folder, for this user alone.
+
+    Raises:
+        LocalEngineError: It cannot be made.
+    """
+    try:
+        root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        root.chmod(0o700)
+    except OSError as error:
+        raise LocalEngineError(
+            f"The data folder {root} cannot be used: {error.strerror}.",
+            hint="Set INDUCTIVA_WIDGETS_DATA_DIR to another folder.",
+        ) from error
+
+
+def read_or_make_key(root: Path) -> str:
+    """The API key of the folder; a random one is made the first time."""
+    path = root / "api_key"
+    with contextlib.suppress(FileNotFoundError):
+        key = path.read_text(encoding="utf-8").strip()
+        if key:
+            path.chmod(0o600)
+            return key
+    key = secrets.token_urlsafe(32)
+    write_private(path, key)
+    return key
+
+
+def write_private(path: Path, text: str) -> None:
+    """Writes a file that only this user can read, in one step."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part.unlink(missing_ok=True)
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+    part.replace(path)
+
+
+def busy_error(root: Path) -> EngineBusyError:
+    """What to say when another engine holds the folder."""
+    noted = _read_note(root) or {"pid": 0, "url": ""}
+    pid, url = int(noted["pid"]), str(noted["url"])
+    where = f" (process {pid}, {url})" if pid else ""
+    return EngineBusyError(
+        f"Another local engine{where} owns the folder {root}.",
+        hint="Use that one, stop it, or choose another folder.",
+        pid=pid,
+        url=url,
+    )
+
+
+# -- details -----------------------------------------------------------------------------------
+
+
+def _read_note(root: Path) -> dict[str, Any] | None:
+    try:
+        noted = json.loads((root / "server.json").read_text(encoding="utf-8"))
+        address = urlsplit(noted["url"])
+        usable = address.hostname == "127.0.0.1" and address.port and int(noted["pid"]) > 0
+        float(noted["pid_create_time"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return noted if usable else None
+
+
+def _noted_process(noted: Mapping[str, Any]) -> psutil.Process | None:
+    """The process of a note, unless its number now belongs to another."""
+    try:
+        process = psutil.Process(int(noted["pid"]))
+        same = abs(process.create_time() - float(noted["pid_create_time"])) < SAME_START_S
+    except psutil.Error:
+        return None
+    return process if same and process.status() != psutil.STATUS_ZOMBIE else None
+
+
+def _proves_itself(info: EngineInfo) -> bool:
+    nonce = secrets.token_hex(16)
+    address = urlsplit(info.url)
+    connection = http.client.HTTPConnection(
+        str(address.hostname), address.port, timeout=HANDSHAKE_TIMEOUT_S
+    )
+    try:
+        connection.request("GET", f"/version?nonce={nonce}")
+        reply = connection.getresponse()
+        reply.read(HANDSHAKE_BYTES)
+        given = reply.getheader(PROOF_HEADER, "")
+        return hmac.compare_digest(given.encode(), proof(info.read_key(), nonce).encode())
+    except (OSError, http.client.HTTPException, UnicodeError):
+        return False
+    finally:
+        connection.close()
+
+
+def _launch(root: Path, slots: int | None, deadline_s: float) -> EngineInfo:
+    command = [
+        sys.executable,
+        "-m",
+        "inductiva_widgets.local",
+        "--port",
+        "0",
+        "--data-dir",
+        str(root),
+    ]
+    if slots is not None:
+        command += ["--slots", str(slots)]
+    log_path = root / "engine.log"
+    descriptor = os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as log:
+        process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+            command,
+            cwd=root,
+            env=_daemon_environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    _started[process.pid] = process
+    while time.monotonic() < deadline_s:
+        ended = process.poll() is not None
+        found = find(root)
+        if found is not None:
+            return found
+        # An engine that owns the folder but is slow to answer is waited for.
+        if ended and process.returncode != BUSY_EXIT_CODE:
+            break
+        time.sleep(START_POLL_S)
+    process.kill()
+    process.wait()
+    del _started[process.pid]
+    if process.returncode == BUSY_EXIT_CODE:
+        raise busy_error(root)
+    said = log_path.read_text(encoding="utf-8", errors="replace").strip()[-LOG_TAIL_CHARACTERS:]
+    raise LocalEngineError(
+        f"The local engine did not start. It said: {said or 'nothing'}",
+        hint=f"The whole text is in {log_path}.",
+    )
+
+
+def _daemon_environment() -> dict[str, str]:
+    """This environment without secrets, in which this very package is found again."""
+    kept = {name: text for name, text in os.environ.items() if not _SECRET_NAME.search(name)}
+    package_parent = str(Path(__file__).resolve().parents[2])
+    paths = [package_parent, *filter(None, kept.get("PYTHONPATH", "").split(os.pathsep))]
+    kept["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(paths))
+    return kept
+
+
+def _gone(process: psutil.Process, timeout_s: float) -> bool:
+    """Whether the process ends in time; one that we started is also collected."""
+    deadline_s = time.monotonic() + timeout_s
+    child = _started.get(process.pid)
+    while time.monotonic() < deadline_s:
+        if child is not None and child.poll() is not None:
+            del _started[process.pid]
+            return True
+        if not process.is_running() or process.status() == psutil.STATUS_ZOMBIE:
+            return True
+        threading.Event().wait(START_POLL_S)
+    return False

@@ -1,0 +1,237 @@
+"""One engine, from the bound socket to the last closed file."""
+
+from __future__ import annotations
+
+import contextlib
+import hmac
+import json
+import logging
+import os
+import re
+import signal
+import socket
+import sys
+import threading
+import uuid
+from typing import TYPE_CHECKING
+
+import psutil
+import uvicorn
+
+from inductiva_widgets.errors import LocalEngineError
+from inductiva_widgets.local.app import Engine, build_app
+from inductiva_widgets.local.locks import FileLock
+from inductiva_widgets.local.runner import Runner
+from inductiva_widgets.local.server import (
+    busy_error,
+    make_private_folder,
+    read_or_make_key,
+    write_private,
+)
+from inductiva_widgets.local.storage import Storage
+from inductiva_widgets.local.store import Store
+from inductiva_widgets.local.views import Machine
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from inductiva_widgets.local.settings import EngineSettings
+
+__all__ = ["DEFAULT_PORT", "run"]
+
+logger = logging.getLogger(__name__)
+
+DEFAULT_PORT = 7117
+BACKLOG = 256
+PARENT_POLL_S = 1.0
+CONNECTION_STOP_S = 2
+_KEY = re.compile(r"[A-Za-z0-9._-]+")
+
+
+def run(
+    settings: EngineSettings,
+    *,
+    port: int | None = None,
+    json_line: bool = False,
+    parent_pid: int | None = None,
+) -> int:
+    """Runs an engine until it is told to stop, and returns the exit code (see `server.serve`)."""
+    root = settings.data_dir
+    make_private_folder(root)
+    lock = FileLock(root / "engine.lock")
+    if not lock.acquire():
+        raise busy_error(root)
+    try:
+        with contextlib.closing(_listen(port)) as listener:
+            _run_locked(settings, listener, json_line=json_line, parent_pid=parent_pid)
+    finally:
+        lock.release()
+    return 0
+
+
+def _run_locked(
+    settings: EngineSettings, listener: socket.socket, *, json_line: bool, parent_pid: int | None
+) -> None:
+    root = settings.data_dir
+    key = read_or_make_key(root)
+    keys = [key]
+    given = os.environ.get("INDUCTIVA_API_KEY", "").strip()
+    if _KEY.fullmatch(given):
+        keys.append(given)
+    elif given:
+        logger.warning("INDUCTIVA_API_KEY holds characters that no key has; it is not accepted")
+    port = int(listener.getsockname()[1])
+    with contextlib.closing(Store(settings.database_path)) as store:
+        engine = _build_engine(settings, store, key)
+        app = build_app(engine, port=port, keys=keys, proof_key=key)
+
+        def announce() -> None:
+            note = _note(f"http://127.0.0.1:{port}", root)
+            write_private(root / "server.json", json.dumps(note))
+            shown = {name: note[name] for name in ("url", "key_file", "pid", "data_dir")}
+            text = (
+                json.dumps(shown) if json_line else f"Local engine ready at {note['url']} ({root})"
+            )
+            sys.stdout.write(text + "\n")
+            sys.stdout.flush()
+
+        server = _Server(_uvicorn_config(app), announce)
+        try:
+            with _ends(server, parent_pid):
+                server.run(sockets=[listener])
+        finally:
+            (root / "server.json").unlink(missing_ok=True)
+
+
+def _build_engine(settings: EngineSettings, store: Store, key: str) -> Engine:
+    database = store.database
+    created = database.setting("created", store.now())
+    machine = Machine.here(
+        database.setting("machine_id", str(uuid.uuid4())),
+        database.setting("group_id", str(uuid.uuid4())),
+    )
+    storage = Storage(
+        settings.storage_path,
+        database,
+        # Derived, so that links outlive a restart and the key never signs what strangers see.
+        link_key=hmac.digest(key.encode(), b"signed-urls", "sha256"),
+        link_ttl_s=settings.link_ttl_s,
+    )
+    runner = Runner(store, storage, settings)
+    return Engine(settings, store, storage, runner, machine, created)
+
+
+def _note(url: str, root: Path) -> dict[str, object]:
+    process = psutil.Process()
+    return {
+        "url": url,
+        "key_file": str(root / "api_key"),
+        "pid": process.pid,
+        "data_dir": str(root),
+        "pid_create_time": process.create_time(),
+        "started": process.create_time(),
+    }
+
+
+def _listen(port: int | None) -> socket.socket:
+    """A listening socket on loopback; a taken default port is replaced by a free one."""
+    wanted = DEFAULT_PORT if port is None else port
+    try:
+        return _bind(wanted)
+    except (OSError, OverflowError) as error:
+        if wanted != DEFAULT_PORT:
+            raise LocalEngineError(
+                f"Port {wanted} cannot be used: {error}.",
+                hint="Choose another port, or 0 for a free one.",
+            ) from error
+    return _bind(0)
+
+
+def _bind(port: int) -> socket.socket:
+    # asyncio sets TCP_NODELAY only on sockets that say they are TCP; without it every reply of two
+    # packets waits for the client's delayed acknowledgement, 40 ms.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        if os.name == "posix":  # elsewhere this option would let two programs share the port
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(("127.0.0.1", port))
+        listener.listen(BACKLOG)
+    except BaseException:
+        listener.close()
+        raise
+    return listener
+
+
+def _uvicorn_config(app: object) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,  # type: ignore[arg-type]  # any ASGI application
+        http="h11",
+        ws="none",
+        loop="asyncio",
+        lifespan="on",
+        interface="asgi3",
+        log_config=None,
+        access_log=False,  # signed URLs are secrets, and an access log is full of them
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=CONNECTION_STOP_S,
+    )
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn that tells when it is ready and leaves signals to its owner.
+
+    Its own way re-raises the signal after the end, which would skip our clean-up.
+    """
+
+    def __init__(self, config: uvicorn.Config, announce: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._announce = announce
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._announce()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@contextlib.contextmanager
+def _ends(server: uvicorn.Server, parent_pid: int | None) -> Iterator[None]:
+    """Everything that ends the server: signals, and the death of the parent."""
+
+    def ask(*_signal: object) -> None:
+        server.should_exit = True
+
+    before: dict[int, object] = {}
+    if threading.current_thread() is threading.main_thread():
+        before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    done = threading.Event()
+    watcher = None
+    if parent_pid is not None:
+        watcher = threading.Thread(
+            target=_watch_parent, args=(parent_pid, done, ask), name="parent-watch", daemon=True
+        )
+        watcher.start()
+    try:
+        yield
+    finally:
+        done.set()
+        if watcher is not None:
+            watcher.join()
+        for number, handler in before.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]  # as it was
+
+
+def _watch_parent(pid: int, done: threading.Event, ask: Callable[[], None]) -> None:
+    try:
+        parent = psutil.Process(pid)
+        while parent.is_running() and parent.status() != psutil.STATUS_ZOMBIE:
+            if done.wait(PARENT_POLL_S):
+                return
+    except psutil.Error:
+        logger.debug("The parent process has gone")
+    ask()

@@ -1,0 +1,1 @@
+"""The notebook host: widgets and display."""

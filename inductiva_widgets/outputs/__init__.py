@@ -1,0 +1,1 @@
+"""The archive of outputs behind a signed link."""

@@ -1,0 +1,408 @@
+"""A zip archive's directory, read out of the bytes at its end. Pure: the caller does the I/O.
+
+Sources: APPNOTE 6.3.10 (§ 4.3.6 overall format, § 4.3.7 local header, § 4.3.12 directory,
+§ 4.3.14–16 end records, § 4.5.3 zip64 field, Appendix D names) and the service's layout: every
+output lies under `artifacts/`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+import zlib
+from array import array
+from dataclasses import dataclass
+
+from inductiva_widgets.errors import ArchiveTooLargeError, BadArchiveError, CorruptMemberError
+from inductiva_widgets.formats import safe_text
+
+__all__ = [
+    "DEFLATED",
+    "MAX_LOCAL_HEADER_BYTES",
+    "OUTPUTS_PREFIX",
+    "STORED",
+    "TAIL_BYTES",
+    "Directory",
+    "DirectoryNeed",
+    "Member",
+    "local_header_bytes",
+    "method_name",
+    "output_name",
+    "read_directory",
+]
+
+OUTPUTS_PREFIX = "artifacts/"
+STORED, DEFLATED = 0, 8
+MAX_MEMBERS = 1_000_000
+MAX_DIRECTORY_BYTES = 256 * 1000 * 1000
+
+FLAG_ENCRYPTED = 1 << 0
+FLAG_DESCRIPTOR = 1 << 3  # sizes and CRC follow the data, the local header may hold zeros
+FLAG_UTF8 = 1 << 11
+
+_END = struct.Struct("<4s4H2LH")
+_LOCATOR64 = struct.Struct("<4sLQL")
+_END64 = struct.Struct("<4sQ2H2L4Q")
+_ENTRY = struct.Struct("<4s6H3L5H2L")
+_LOCAL = struct.Struct("<4s5H3L2H")
+
+_MAX_COMMENT = 0xFFFF
+_MAX16, _MAX32 = 0xFFFF, 0xFFFFFFFF
+_ZIP64_FIELD = 0x0001
+_UNICODE_PATH_FIELD = 0x7075  # "up" in the file
+
+# The largest comment and every end record fit in, so one request always finds the end of the
+# archive; a directory of about 800 members fits in as well.
+TAIL_BYTES = _MAX_COMMENT + _END.size + _LOCATOR64.size + _END64.size
+MAX_LOCAL_HEADER_BYTES = _LOCAL.size + 2 * 0xFFFF
+
+_METHOD_NAMES = {
+    0: "stored",
+    8: "deflate",
+    9: "deflate64",
+    12: "bzip2",
+    14: "lzma",
+    93: "zstd",
+    95: "xz",
+    98: "ppmd",
+    99: "AES",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class DirectoryNeed:
+    """Bytes `[start, end)` of the archive that must stand before those already given."""
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One entry of the directory; `header_name` is what its local header must say."""
+
+    name: str
+    header_name: str
+    size: int
+    packed_size: int
+    crc: int
+    method: int
+    flags: int
+    offset: int
+    attributes: int
+
+    @property
+    def is_encrypted(self) -> bool:
+        """Whether the data cannot be read without a password."""
+        return bool(self.flags & FLAG_ENCRYPTED)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Directory:
+    """All members in the order of the directory, as columns: 100,000 rows stay below 20 MB.
+
+    Attributes:
+        names: Names as decoded, folders end with `/`.
+        sizes: Unpacked sizes in bytes.
+        packed_sizes: Sizes in the archive.
+        crcs: CRC-32 of the unpacked data.
+        methods: Packing methods (0 stored, 8 deflate).
+        flags: General purpose flags.
+        offsets: Places of the local headers, counted from the first byte of the file.
+        attributes: External attributes; the upper half is a Unix mode.
+        header_names: Name in the local header by row, where another one (field 0x7075) is used.
+        start: Offset of the directory itself: no member's data reaches beyond it.
+        digest: Short hash of the directory's bytes: the same for the same archive.
+    """
+
+    names: list[str]
+    sizes: array[int]
+    packed_sizes: array[int]
+    crcs: array[int]
+    methods: array[int]
+    flags: array[int]
+    offsets: array[int]
+    attributes: array[int]
+    header_names: dict[int, str]
+    start: int
+    digest: str
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def member(self, index: int) -> Member:
+        """One row as a record."""
+        name = self.names[index]
+        return Member(
+            name,
+            self.header_names.get(index, name),
+            self.sizes[index],
+            self.packed_sizes[index],
+            self.crcs[index],
+            self.methods[index],
+            self.flags[index],
+            self.offsets[index],
+            self.attributes[index],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where one end record says the directory is. `prefix` bytes stand before the archive."""
+
+    start: int
+    size: int
+    count: int
+    prefix: int
+
+
+def output_name(member_name: str) -> str | None:
+    """Name relative to `artifacts/`; `None` for what is no output, the folder itself included."""
+    if member_name.startswith(OUTPUTS_PREFIX) and len(member_name) > len(OUTPUTS_PREFIX):
+        return member_name[len(OUTPUTS_PREFIX) :]
+    return None
+
+
+def method_name(method: int) -> str:
+    """Packing method in words."""
+    return _METHOD_NAMES.get(method, f"method {method}")
+
+
+def read_directory(window: bytes, total_bytes: int) -> Directory | DirectoryNeed:
+    """Reads the directory out of the last bytes of an archive.
+
+    Args:
+        window: The end of the archive, at least `TAIL_BYTES` or all of it.
+        total_bytes: Size of the whole archive.
+
+    Returns:
+        The directory, or the bytes still needed: fetch them, put them before `window`, call again.
+
+    Raises:
+        BadArchiveError: This is no zip archive, or a damaged one.
+        ArchiveTooLargeError: More members than any simulation writes.
+    """
+    if total_bytes == 0:
+        raise BadArchiveError("The archive is empty: 0 bytes.")
+    base = total_bytes - len(window)
+    places = _places(window, base)
+    if isinstance(places, DirectoryNeed):
+        return places
+    # A comment can hold a made-up end record; what lists members wins over what lists none, and two
+    # that both fit cannot be told apart.
+    places = [place for place in places if place.count] or places
+    if not places:
+        raise BadArchiveError(
+            f"The {total_bytes} bytes received are not a zip archive: no end record fits.",
+            hint="The task may have been interrupted while its outputs were stored.",
+        )
+    if len(places) > 1:
+        raise BadArchiveError("The archive has two end records that both fit.")
+    place = places[0]
+    if place.count > MAX_MEMBERS or place.size > MAX_DIRECTORY_BYTES:
+        raise ArchiveTooLargeError(
+            f"The archive lists {place.count} members in {place.size} bytes; "
+            f"the limits are {MAX_MEMBERS} and {MAX_DIRECTORY_BYTES}."
+        )
+    if place.start < base:
+        return DirectoryNeed(place.start, base)
+    first = place.start - base
+    return _parse(window[first : first + place.size], place)
+
+
+def _places(window: bytes, base: int) -> list[_Place] | DirectoryNeed:
+    lowest = max(0, len(window) - _MAX_COMMENT - _END.size)
+    found: list[_Place] = []
+    at = len(window)
+    while (at := window.rfind(b"PK\x05\x06", lowest, at)) >= 0:
+        if at + _END.size > len(window):
+            continue
+        comment_size = _END.unpack_from(window, at)[-1]
+        if at + _END.size + comment_size != len(window):
+            continue
+        place = _place(window, base, at)
+        if isinstance(place, DirectoryNeed):
+            return place
+        if place is not None:
+            found.append(place)
+    return found
+
+
+def _place(window: bytes, base: int, at: int) -> _Place | DirectoryNeed | None:  # noqa: PLR0911 - a list of tests
+    _, disk, start_disk, here, count, size, offset, _ = _END.unpack_from(window, at)
+    end = at
+    if _MAX16 in (here, count, disk, start_disk) or _MAX32 in (size, offset):
+        record = _find_end64(window, base, at)
+        if isinstance(record, DirectoryNeed):
+            return record
+        if record is not None:
+            end = record
+            fields = _END64.unpack_from(window, record)
+            disk, start_disk, here, count, size, offset = fields[4:]
+    if disk or start_disk or here != count:
+        return None
+    start = base + end - size
+    prefix = start - offset
+    if start < 0 or prefix < 0:
+        return None
+    if count == 0:
+        # An empty archive is its end record and nothing else: what stands before would be lost.
+        return _Place(start, 0, 0, 0) if size == 0 and base + end == 0 else None
+    if size < count % 0x10000 * _ENTRY.size:
+        return None
+    if start >= base and window[start - base : start - base + 4] != b"PK\x01\x02":
+        return None
+    return _Place(start, size, count, prefix)
+
+
+def _find_end64(window: bytes, base: int, at: int) -> int | DirectoryNeed | None:
+    locator = at - _LOCATOR64.size
+    if locator < 0 or window[locator : locator + 4] != b"PK\x06\x07":
+        return None
+    stated = _LOCATOR64.unpack_from(window, locator)[2] - base
+    # Right before the locator where every known writer puts it, even when bytes stand before the
+    # archive and the stated offset is short; elsewhere only with an extensible data sector.
+    for record in (locator - _END64.size, stated):
+        if 0 <= record <= locator - _END64.size and window[record : record + 4] == b"PK\x06\x06":
+            length = _END64.unpack_from(window, record)[1]
+            if record + 12 + length == locator:
+                return record
+    if -MAX_DIRECTORY_BYTES < stated < 0 <= stated + base:
+        return DirectoryNeed(stated + base, base)
+    return None
+
+
+def _parse(data: bytes, place: _Place) -> Directory:
+    names: list[str] = []
+    sizes, packed_sizes, offsets = array("Q"), array("Q"), array("Q")
+    crcs, attributes = array("I"), array("I")
+    methods, flag_words = array("H"), array("H")
+    header_names: dict[int, str] = {}
+    unpack, head, length = _ENTRY.unpack_from, _ENTRY.size, len(data)
+    at = 0
+    while at < length:
+        if at + head > length or data[at : at + 4] != b"PK\x01\x02":
+            raise BadArchiveError(f"The archive's directory is damaged at entry {len(names)}.")
+        # fmt: off
+        (_, _, _, flags, method, _, _, crc, packed, size, name_size, extra_size,
+         comment_size, _, _, attribute, offset) = unpack(data, at)
+        # fmt: on
+        name_end = at + head + name_size
+        raw = data[at + head : name_end]
+        extra = data[name_end : name_end + extra_size]
+        at = name_end + extra_size + comment_size
+        if at > length:
+            raise BadArchiveError(f"The archive's directory is cut at entry {len(names)}.")
+        name = _decode(raw, flags)
+        if extra:
+            if _MAX32 in (size, packed, offset):
+                size, packed, offset = _zip64(extra, size, packed, offset)
+            if b"up" in extra and (better := _unicode_path(extra, raw)) is not None:
+                header_names[len(names)] = name
+                name = better
+        names.append(name)
+        sizes.append(size)
+        packed_sizes.append(packed)
+        offsets.append(min(offset + place.prefix, 0xFFFFFFFFFFFFFFFF))
+        crcs.append(crc)
+        attributes.append(attribute)
+        methods.append(method)
+        flag_words.append(flags)
+    # Writers without zip64 let the 16-bit count run over (66,000 members are counted as 464).
+    if len(names) % 0x10000 != place.count % 0x10000:
+        raise BadArchiveError(
+            f"The end record counts {place.count} members, the directory has {len(names)}."
+        )
+    return Directory(
+        names,
+        sizes,
+        packed_sizes,
+        crcs,
+        methods,
+        flag_words,
+        offsets,
+        attributes,
+        header_names,
+        place.start,
+        hashlib.sha256(data).hexdigest()[:16],
+    )
+
+
+def _decode(raw: bytes, flags: int) -> str:
+    # Unflagged names are cp437 (Appendix D.1), as `zipfile` reads them.
+    return raw.decode("utf-8", "replace") if flags & FLAG_UTF8 else raw.decode("cp437")
+
+
+def _fields(extra: bytes) -> list[tuple[int, bytes]]:
+    fields: list[tuple[int, bytes]] = []
+    at = 0
+    while at + 4 <= len(extra):
+        kind, size = struct.unpack_from("<HH", extra, at)
+        fields.append((kind, extra[at + 4 : at + 4 + size]))
+        at += 4 + size
+    return fields
+
+
+def _zip64(extra: bytes, size: int, packed: int, offset: int) -> tuple[int, int, int]:
+    """The three values, those of them that are all ones replaced from the zip64 field."""
+    values = [size, packed, offset]
+    for kind, body in _fields(extra):
+        if kind == _ZIP64_FIELD:
+            at = 0
+            for i, value in enumerate(values):
+                if value == _MAX32 and at + 8 <= len(body):
+                    values[i] = struct.unpack_from("<Q", body, at)[0]
+                    at += 8
+            break
+    return values[0], values[1], values[2]
+
+
+def _unicode_path(extra: bytes, raw: bytes) -> str | None:
+    """Name of field 0x7075, which counts only when it was made for this very name (§ 4.6.9)."""
+    for kind, body in _fields(extra):
+        if kind == _UNICODE_PATH_FIELD and len(body) > 5 and body[0] == 1:
+            if struct.unpack_from("<L", body, 1)[0] != zlib.crc32(raw):
+                return None
+            try:
+                return body[5:].decode("utf-8")
+            except UnicodeDecodeError:
+                return None
+    return None
+
+
+def local_header_bytes(data: bytes | bytearray, member: Member) -> int | None:
+    """Length of the local header at the start of `data`, after checking it against the directory.
+
+    Returns:
+        Offset of the member's data in `data`, or `None` when `data` is too short to tell.
+
+    Raises:
+        CorruptMemberError: The header is missing or says something else than the directory.
+    """
+    if len(data) < _LOCAL.size:
+        return None
+    fields: list[int]
+    signature, *fields = _LOCAL.unpack_from(data)
+    _, flags, method, _, _, crc, packed, size, name_size, extra_size = fields
+    if signature != b"PK\x03\x04":
+        raise CorruptMemberError(f"No local header where {safe_text(member.name)} should begin.")
+    if len(data) < _LOCAL.size + name_size:
+        return None
+    name = _decode(bytes(data[_LOCAL.size : _LOCAL.size + name_size]), member.flags)
+    checks: list[tuple[str, str | int, str | int]] = [
+        ("name", name, member.header_name),
+        ("method", method, member.method),
+        ("encryption", flags & FLAG_ENCRYPTED, member.flags & FLAG_ENCRYPTED),
+        ("size", size, member.size),
+        ("packed size", packed, member.packed_size),
+        ("CRC", crc, member.crc),
+    ]
+    for what, local, listed in checks:
+        later = what in ("size", "packed size", "CRC") and flags & FLAG_DESCRIPTOR and local == 0
+        elsewhere = what in ("size", "packed size") and local == _MAX32  # in its zip64 field
+        if local != listed and not later and not elsewhere:
+            raise CorruptMemberError(
+                f"The local header of {safe_text(member.name)} has {what} {safe_text(local)}, "
+                f"the directory {safe_text(listed)}."
+            )
+    return _LOCAL.size + name_size + extra_size

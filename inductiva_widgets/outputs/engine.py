@@ -1,0 +1,135 @@
+"""The outputs of one task: its archive listed, read in place, and downloaded."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, cast
+
+from inductiva_widgets.outputs.download import Download, Order, Tuning
+from inductiva_widgets.outputs.files import FileInfo, OutputFiles, OutputInfo
+from inductiva_widgets.outputs.listing import Listing, check_filenames, read_listing
+from inductiva_widgets.outputs.remote import LinkSource, RemoteArchive, RetryPolicy, Stop
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from inductiva_widgets.api.http import LinkTransport
+    from inductiva_widgets.outputs.extract import Overwrite
+    from inductiva_widgets.outputs.progress import Progress
+
+__all__ = ["Outputs"]
+
+
+class Outputs:
+    """One archive behind a signed link. Safe to share between threads.
+
+    Everything read through one object belongs to one version of the archive; when the storage has
+    another one, `RemoteChangedError` is raised once and the next call starts with the new version.
+    """
+
+    def __init__(
+        self,
+        transport: LinkTransport,
+        source: LinkSource,
+        *,
+        retry: RetryPolicy | None = None,
+        tuning: Tuning | None = None,
+    ) -> None:
+        self._transport = transport
+        self._source = source
+        self._retry = retry
+        self._tuning = tuning or Tuning()
+        self._lock = threading.Lock()
+        self._reading = threading.Lock()
+        self._known: tuple[RemoteArchive, Listing] | None = None
+
+    def directory(self, *, refresh: bool = False) -> Listing:
+        """What the archive holds; read once, and again with `refresh` or after it was replaced.
+
+        Raises:
+            NotFoundError: There is no archive behind the link.
+            BadArchiveError: It is no zip archive.
+            RangeUnsupportedError: The storage ignores ranges, and the archive is not small.
+        """
+        return self._opened(refresh=refresh)[1]
+
+    def info(self) -> OutputInfo:
+        """The files with their sizes, as the user's documents print them."""
+        listing = self.directory()
+        rows = zip(listing.names, listing.sizes, listing.packed_sizes, strict=True)
+        return OutputInfo(listing.archive_bytes, [FileInfo(*row) for row in rows])
+
+    def files(self) -> OutputFiles:
+        """The files, to be read where they are."""
+        return OutputFiles(*self._opened())
+
+    def start_download(  # noqa: PLR0913 - the words of the user's documents
+        self,
+        target: Path,
+        *,
+        filenames: Sequence[str] | None = None,
+        indices: Sequence[int] | None = None,
+        uncompress: bool = True,
+        overwrite: str = "error",
+        on_progress: Callable[[Progress], object] | None = None,
+    ) -> Download:
+        """Starts a download and returns at once.
+
+        Args:
+            target: Folder to write to; made when absent.
+            filenames: Names, folders or globs; see `listing.select`.
+            indices: Rows of `directory()`, instead of names.
+            uncompress: `False` keeps the archive as `output.zip`.
+            overwrite: What to do with existing files of other content: `error`, `skip`, `replace`
+                or `rename`. Identical files are never fetched again.
+            on_progress: Called on a worker thread, at most five times a second and once at the end.
+
+        Raises:
+            UserInputError: Names or options that cannot work; no request has left then.
+        """
+        order = Order(
+            target,
+            check_filenames(filenames),
+            indices,
+            uncompress,
+            cast("Overwrite", overwrite),
+        )
+        known = self._current()
+        remote = known[0] if known is not None else self._new_remote()
+        return Download(
+            order, remote, self._reader(remote), on_progress=on_progress, tuning=self._tuning
+        )
+
+    def _opened(self, *, refresh: bool = False) -> tuple[RemoteArchive, Listing]:
+        with self._reading:  # views that open at once read the directory once
+            known = self._current()
+            if known is not None and not refresh:
+                return known
+            remote = self._new_remote()
+            return self._remember(remote, read_listing(remote))
+
+    def _reader(self, remote: RemoteArchive) -> Callable[[Stop], Listing]:
+        """How a download gets the listing: the known one, or read with its own stop."""
+
+        def read(stop: Stop) -> Listing:
+            known = self._current()
+            if known is not None and known[0] is remote:
+                return known[1]
+            return self._remember(remote, read_listing(remote, stop))[1]
+
+        return read
+
+    def _current(self) -> tuple[RemoteArchive, Listing] | None:
+        with self._lock:
+            if self._known is not None and self._known[0].is_replaced:
+                self._known = None
+            return self._known
+
+    def _remember(self, remote: RemoteArchive, listing: Listing) -> tuple[RemoteArchive, Listing]:
+        with self._lock:
+            self._known = (remote, listing)
+            return self._known
+
+    def _new_remote(self) -> RemoteArchive:
+        return RemoteArchive(self._transport, self._source, retry=self._retry)

@@ -1,0 +1,273 @@
+"""The outputs in an archive as rows, and the one rule by which names choose among them."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import os
+import re
+from array import array
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from inductiva_widgets.errors import BadArchiveError, UserInputError
+from inductiva_widgets.formats import safe_text
+from inductiva_widgets.outputs.archive import (
+    MAX_LOCAL_HEADER_BYTES,
+    OUTPUTS_PREFIX,
+    TAIL_BYTES,
+    Directory,
+    DirectoryNeed,
+    output_name,
+    read_directory,
+)
+from inductiva_widgets.outputs.ranges import ByteRange, extent_ends
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from inductiva_widgets.outputs.remote import RemoteArchive, Stop, Version
+
+__all__ = ["Listing", "Selection", "check_filenames", "make_listing", "read_listing", "select"]
+
+LEAST_HEADER_BYTES = 30
+DESCRIPTOR_BYTES = 24
+SUGGESTED_NAMES = 3
+SUGGEST_FOR = 5
+SUGGEST_AMONG = 20_000  # difflib compares one by one: more would be felt
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Listing:
+    """Output files as columns, in the order of the archive's directory.
+
+    Attributes:
+        names: Names relative to `artifacts/`.
+        sizes: Unpacked sizes in bytes.
+        packed_sizes: Sizes in the archive.
+        members: Row in `directory` by row here.
+        folders: Names of the folders listed, each ending with `/`.
+        ends: End of each directory row's extent; `None` where the archive contradicts itself.
+        version: Size and entity tag of the archive.
+        revision: Short hash that changes with the archive; selections by row number refer to it.
+    """
+
+    directory: Directory
+    version: Version
+    names: list[str]
+    sizes: array[int]
+    packed_sizes: array[int]
+    members: array[int]
+    folders: list[str]
+    ends: list[int | None]
+    revision: str
+    _rows: dict[str, list[int]] = field(default_factory=dict)
+    _parents: set[str] = field(default_factory=set)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @property
+    def archive_bytes(self) -> int:
+        """Size of the whole archive."""
+        return self.version.total_bytes
+
+    @property
+    def etag(self) -> str | None:
+        """Strong entity tag of the archive."""
+        return self.version.etag
+
+    def rows(self, name: str) -> list[int]:
+        """Rows that have exactly this name: none, one, or several in an odd archive."""
+        if not self._rows:
+            for row, listed in enumerate(self.names):
+                self._rows.setdefault(listed, []).append(row)
+        return self._rows.get(name, [])
+
+    def is_folder(self, name: str) -> bool:
+        """Whether outputs lie below `name` (without its last `/`)."""
+        if not self._parents:
+            for listed in (*self.names, *self.folders):
+                parent = listed.rpartition("/")[0]
+                while parent and parent not in self._parents:
+                    self._parents.add(parent)
+                    parent = parent.rpartition("/")[0]
+        return name in self._parents
+
+    def extent(self, row: int) -> ByteRange | None:
+        """Bytes that hold a row's member, header included; `None` where nobody can tell."""
+        index = self.members[row]
+        end = self.ends[index]
+        return None if end is None else ByteRange(self.directory.offsets[index], end)
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Rows chosen, in order, each once; and the names that chose nothing, with what is close."""
+
+    rows: list[int]
+    missing: dict[str, list[str]]
+
+
+def read_listing(remote: RemoteArchive, stop: Stop | None = None) -> Listing:
+    """Reads the directory of an archive: one request, two when it has more than ~800 members."""
+    window = remote.tail(TAIL_BYTES, stop)
+    version = remote.version
+    if version is None:
+        raise AssertionError
+    return make_listing(
+        window, version, lambda need: remote.read(ByteRange(need.start, need.end), stop)
+    )
+
+
+def make_listing(
+    window: bytes, version: Version, fetch: Callable[[DirectoryNeed], bytes]
+) -> Listing:
+    """Listing of the archive that ends with `window`; `fetch` gets what else is needed."""
+    for _ in range(3):  # end record of zip64, then the directory
+        directory = read_directory(window, version.total_bytes)
+        if isinstance(directory, Directory):
+            return _listing(directory, version)
+        window = fetch(directory) + window
+    raise BadArchiveError("The archive's end records lead nowhere.")
+
+
+def _listing(directory: Directory, version: Version) -> Listing:
+    names: list[str] = []
+    folders: list[str] = []
+    members = array("L")
+    for index, member_name in enumerate(directory.names):
+        name = output_name(member_name)
+        if name is None:
+            continue
+        if name.endswith("/"):
+            folders.append(name)
+        else:
+            names.append(name)
+            members.append(index)
+    least = [LEAST_HEADER_BYTES + packed for packed in directory.packed_sizes]
+    slack = MAX_LOCAL_HEADER_BYTES + DESCRIPTOR_BYTES
+    most = [slack + packed for packed in directory.packed_sizes]
+    pin = f"{version.etag}|{version.total_bytes}|{directory.digest}"
+    return Listing(
+        directory,
+        version,
+        names,
+        array("Q", (directory.sizes[i] for i in members)),
+        array("Q", (directory.packed_sizes[i] for i in members)),
+        members,
+        folders,
+        extent_ends(directory.offsets, least, most, directory.start),
+        hashlib.sha256(pin.encode()).hexdigest()[:12],
+    )
+
+
+def check_filenames(filenames: Sequence[str] | None) -> list[str] | None:
+    """Names as `select` takes them, each once; checked before any request leaves.
+
+    Raises:
+        UserInputError: No name at all, or one that is absolute, holds `..`, or is no text.
+    """
+    if filenames is None:
+        return None
+    given: Iterable[object] = (
+        [filenames] if isinstance(filenames, (str, os.PathLike)) else filenames
+    )
+    checked: dict[str, None] = {}
+    for item in given:
+        if not isinstance(item, (str, os.PathLike)):
+            raise UserInputError(f"A file name is text, not {type(item).__name__}.")
+        checked[_normalised(os.fspath(item))] = None
+    if not checked:
+        raise UserInputError(
+            "No file names given.", hint="Leave `filenames` out to download everything."
+        )
+    return list(checked)
+
+
+def _normalised(name: object) -> str:
+    if not isinstance(name, str):
+        raise UserInputError("A file name is text, not bytes.")
+    shown = safe_text(name)
+    if not name or "\0" in name:
+        raise UserInputError(f"{shown or 'The empty text'} is no file name.")
+    if name[0] in "/\\" or re.match(r"[A-Za-z]:[\\/]", name):
+        raise UserInputError(
+            f"{shown} is an absolute path.", hint="Outputs are named relative to the archive."
+        )
+    if ".." in re.split(r"[/\\]", name):
+        raise UserInputError(f"{shown} leads out of the outputs.")
+    parts = [part for part in name.split("/") if part not in ("", ".")]
+    return "/".join(parts) + ("/" if not parts or name.endswith(("/", "/.")) else "")
+
+
+def select(listing: Listing, filenames: Sequence[str]) -> Selection:
+    """Outputs that the given names choose; `filenames` as `check_filenames` gives them.
+
+    A name is, in this order: an output's exact name; a folder (`vtk/` or `vtk`: all below it); a
+    glob, in which `*` and `?` stop at `/`, `**` does not, and a last `/` means all below the
+    folders that fit. When it chooses nothing so, the same is tried without a leading `artifacts/`,
+    then with backslashes as `/`.
+    """
+    chosen: dict[int, None] = {}
+    missing: dict[str, list[str]] = {}
+    for name in filenames:
+        for attempt in _readings(name):
+            rows = _matches(listing, attempt)
+            if rows:
+                chosen.update(dict.fromkeys(rows))
+                break
+        else:
+            few = len(missing) < SUGGEST_FOR
+            missing[name] = _closest(listing, name) if few else []
+    return Selection(sorted(chosen), missing)
+
+
+def _readings(name: str) -> list[str]:
+    readings = [name, name.removeprefix(OUTPUTS_PREFIX) or "/"]
+    readings += [reading.replace("\\", "/") for reading in readings]
+    return list(dict.fromkeys(readings))
+
+
+def _matches(listing: Listing, name: str) -> Sequence[int]:
+    if name == "/":
+        return range(len(listing))
+    rows = listing.rows(name)
+    if rows:
+        return rows
+    folder = name.rstrip("/")
+    if listing.is_folder(folder):
+        return [i for i, listed in enumerate(listing.names) if listed.startswith(f"{folder}/")]
+    if re.search(r"[*?\[]", name):
+        pattern = _glob(name)
+        return [i for i, listed in enumerate(listing.names) if pattern.fullmatch(listed)]
+    return []
+
+
+def _glob(pattern: str) -> re.Pattern[str]:
+    """`fnmatch` knows no folders: its `*` would take `vtk/a` for `*`."""
+    parts: list[str] = []
+    for item in re.findall(r"\*\*/|\*+|\?|\[!?\]?[^\]/]*\]|.", pattern, re.DOTALL):
+        if item == "**/":
+            parts.append("(?:.*/)?")
+        elif item[0] == "*":
+            parts.append("[^/]*" if len(item) == 1 else ".*")
+        elif item == "?":
+            parts.append("[^/]")
+        elif len(item) > 1:
+            negated = item[1] == "!"
+            inside = re.sub(r"([\\\[\]^&~|])", r"\\\1", item[2 if negated else 1 : -1])
+            parts.append(f"[^/{inside}]" if negated else f"(?!/)[{inside}]")
+        else:
+            parts.append(re.escape(item))
+    return re.compile("".join(parts) + (".*" if pattern.endswith("/") else ""), re.DOTALL)
+
+
+def _closest(listing: Listing, name: str) -> list[str]:
+    among = listing.names[:SUGGEST_AMONG]
+    wanted = name.removeprefix(OUTPUTS_PREFIX)
+    found = difflib.get_close_matches(wanted, among, n=SUGGESTED_NAMES, cutoff=0.6)
+    if not found:  # the file is there, in another folder
+        base = wanted.rstrip("/").rpartition("/")[2]
+        found = [listed for listed in among if listed.rpartition("/")[2] == base][:SUGGESTED_NAMES]
+    return found

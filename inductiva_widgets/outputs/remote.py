@@ -1,0 +1,402 @@
+"""One archive behind a signed link: exact bytes of exactly one version of it.
+
+Everything that can go wrong between here and the storage is dealt with in this file: dropped and
+stalled connections, links that expire, answers that are not what was asked, an archive replaced in
+mid-download. Signed links never enter a message.
+"""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from inductiva_widgets.errors import (
+    BadArchiveError,
+    DownloadCancelledError,
+    IncompleteDownloadError,
+    InductivaWidgetsError,
+    LinkExpiredError,
+    NotFoundError,
+    RangeUnsupportedError,
+    RateLimitedError,
+    RemoteChangedError,
+    ServerError,
+    ServiceConnectionError,
+)
+from inductiva_widgets.formats import safe_text
+from inductiva_widgets.outputs.ranges import ByteRange
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from inductiva_widgets.api.http import LinkReply, LinkTransport
+
+__all__ = ["LinkSource", "RemoteArchive", "RetryPolicy", "Stop", "Version"]
+
+REFUSED = (400, 401, 403, 410)  # how storages say that a signed link is over
+SMALL_ARCHIVE_BYTES = 8 * 1000 * 1000  # read whole where the storage knows no ranges
+RETRY_AFTER_LIMIT_S = 60.0
+
+
+class LinkSource(Protocol):
+    """Where signed links come from; called from any thread, may ask the service."""
+
+    def url(self) -> str:
+        """The current link."""
+
+    def renew(self, old_url: str) -> str:
+        """A fresh link in place of `old_url`, which the storage refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """Tries without progress before giving up, and the pause before each, doubling."""
+
+    tries: int = 5
+    first_pause_s: float = 0.5
+    longest_pause_s: float = 8.0
+
+    def pause_s(self, failures: int) -> float:
+        """Seconds to wait after the given number of failures in a row (≥ 1)."""
+        return min(self.longest_pause_s, self.first_pause_s * float(2 ** (failures - 1)))
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """What tells one archive from another under the same name: size and strong entity tag."""
+
+    total_bytes: int
+    etag: str | None
+
+    def differs(self, total_bytes: int | None, etag: str | None) -> str:
+        """How another answer contradicts this version; empty when it does not."""
+        if total_bytes is not None and total_bytes != self.total_bytes:
+            return f"its size was {self.total_bytes} bytes and is {total_bytes} now"
+        if self.etag is not None and etag is not None and etag != self.etag:
+            return "its entity tag is another one"
+        return ""
+
+
+class Stop:
+    """Ends all waits of one download at once. Shared by its threads."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+        self._lock = threading.Lock()
+        self._replies: set[LinkReply] = set()
+        self._cancelled = False
+
+    @property
+    def is_set(self) -> bool:
+        """Whether the work shall end."""
+        return self._event.is_set()
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether it shall end for good."""
+        return self._cancelled
+
+    def cancel(self) -> None:
+        """Ends every pause and every read under way, for good."""
+        self._cancelled = True
+        self.halt()
+
+    def halt(self) -> None:
+        """Ends what is under way; after `resume` the work may go on in another way."""
+        with self._lock:
+            self._event.set()
+            replies = list(self._replies)
+        for reply in replies:
+            reply.abort()
+
+    def resume(self) -> None:
+        """Takes `halt` back, never `cancel`."""
+        with self._lock:
+            if not self._cancelled:
+                self._event.clear()
+
+    def check(self) -> None:
+        """Raises `DownloadCancelledError` when the work shall end."""
+        if self._event.is_set():
+            raise DownloadCancelledError("The download was stopped.")
+
+    def pause(self, seconds: float) -> None:
+        """Waits, unless the work shall end."""
+        self._event.wait(seconds)
+        self.check()
+
+    @contextmanager
+    def watching(self, reply: LinkReply) -> Iterator[None]:
+        """Lets `set` reach a read that blocks."""
+        with self._lock:
+            self._replies.add(reply)
+        try:
+            self.check()
+            yield
+        finally:
+            with self._lock:
+                self._replies.discard(reply)
+
+
+class RemoteArchive:
+    """Reads byte ranges of one archive. Safe to share between threads.
+
+    The first answer fixes the version; every later one must belong to it.
+    """
+
+    def __init__(
+        self, transport: LinkTransport, source: LinkSource, *, retry: RetryPolicy | None = None
+    ) -> None:
+        self._transport = transport
+        self._source = source
+        self._retry = retry or RetryPolicy()
+        self._lock = threading.Lock()
+        self._url: str | None = None
+        self._version: Version | None = None
+        self._is_replaced = False
+        self._tail = b""
+
+    @property
+    def is_replaced(self) -> bool:
+        """Whether the storage has another archive now: no more can be read of this one."""
+        return self._is_replaced
+
+    @property
+    def retry(self) -> RetryPolicy:
+        """How often and how patiently requests are tried again."""
+        return self._retry
+
+    @property
+    def version(self) -> Version | None:
+        """The version all bytes come from; `None` before the first answer."""
+        return self._version
+
+    def tail(self, size_bytes: int, stop: Stop | None = None) -> bytes:
+        """The last bytes, or the whole archive when it is not longer; fixes the version.
+
+        Raises:
+            RangeUnsupportedError: The storage sends the whole archive, and it is not small.
+        """
+        stop = stop or Stop()
+        tail = self._persist(lambda: self._read_tail(size_bytes, stop), stop)
+        version = self._version
+        # A small archive has come whole: its files need no further request.
+        self._tail = tail if version is not None and len(tail) == version.total_bytes else b""
+        return tail
+
+    def read(self, wanted: ByteRange, stop: Stop | None = None) -> bytes:
+        """Bytes of one range at once."""
+        return b"".join(self.stream(wanted, stop))
+
+    def stream(self, wanted: ByteRange, stop: Stop | None = None) -> Iterator[bytes]:
+        """Exactly the bytes of a range, in pieces as they come; resumes where a connection broke.
+
+        Raises:
+            IncompleteDownloadError: No progress in several tries.
+            RemoteChangedError: The archive was replaced meanwhile.
+            RangeUnsupportedError: The storage sends everything instead.
+            LinkExpiredError: Even a fresh link is refused.
+        """
+        stop = stop or Stop()
+        if self._tail:
+            yield self._tail[wanted.start : wanted.end]
+            return
+        position, failures = wanted.start, 0
+        while position < wanted.end:
+            cause: InductivaWidgetsError
+            try:
+                for piece in self._attempt(ByteRange(position, wanted.end), stop):
+                    position += len(piece)
+                    failures = 0
+                    yield piece
+            except (ServiceConnectionError, _TransientError) as error:
+                cause = error
+            else:
+                continue
+            failures += 1
+            self._pause_or_give_up(cause, failures, stop)
+
+    def whole(self, stop: Stop | None = None) -> Iterator[bytes]:
+        """The archive from its first byte to its last, for storages without ranges: one try."""
+        stop = stop or Stop()
+        try:
+            with self._get({}, stop) as reply, stop.watching(reply):
+                if reply.status_code != 200:
+                    raise _refusal(reply)
+                self._fix(reply.content_length, reply)
+                yield from self._body(reply, reply.content_length, stop)
+        except _TransientError as error:
+            raise IncompleteDownloadError(error.message, hint=error.hint) from None
+
+    def _persist(self, attempt: Callable[[], bytes], stop: Stop) -> bytes:
+        failures = 0
+        while True:
+            try:
+                return attempt()
+            except (ServiceConnectionError, _TransientError) as error:
+                failures += 1
+                self._pause_or_give_up(error, failures, stop)
+
+    def _pause_or_give_up(self, cause: InductivaWidgetsError, failures: int, stop: Stop) -> None:
+        stop.check()
+        if failures >= self._retry.tries:
+            if isinstance(cause, _TransientError) and cause.final is not None:
+                raise cause.final from None
+            if self._version is None:  # nothing was ever received: no connection is the plain truth
+                raise cause
+            raise IncompleteDownloadError(
+                f"No progress in {failures} tries: {cause.message}",
+                hint="Start the download again: files already delivered are not fetched twice.",
+            ) from None
+        wait = cause.wait_s if isinstance(cause, _TransientError) else None
+        stop.pause(self._retry.pause_s(failures) if wait is None else wait)
+
+    def _read_tail(self, size_bytes: int, stop: Stop) -> bytes:
+        with self._get({"Range": f"bytes=-{size_bytes}"}, stop) as reply, stop.watching(reply):
+            if reply.status_code == 206:
+                answered = reply.content_range
+                if answered is None or answered[2] is None:
+                    raise _TransientError("The storage did not say which bytes it sent.")
+                start, end, total = answered
+                if end != total or end - start != min(size_bytes, total):
+                    raise _TransientError("The storage sent another range than the one asked for.")
+                self._fix(total, reply)
+                return b"".join(self._body(reply, end - start, stop))
+            if reply.status_code == 200:
+                length = reply.content_length
+                if length is None or length > SMALL_ARCHIVE_BYTES:
+                    raise _no_ranges()
+                self._fix(length, reply)
+                return b"".join(self._body(reply, length, stop))
+            if reply.status_code == 416:
+                raise BadArchiveError("The archive is empty: 0 bytes.")
+            raise _refusal(reply)
+
+    def _attempt(self, wanted: ByteRange, stop: Stop) -> Iterator[bytes]:
+        headers = {"Range": wanted.header}
+        version = self._version
+        if version is not None and version.etag is not None:
+            headers["If-Match"] = version.etag
+        with self._get(headers, stop) as reply, stop.watching(reply):
+            if reply.status_code == 200:
+                raise _no_ranges()
+            if reply.status_code in (412, 416):
+                raise self._changed("the storage has another one now")
+            if reply.status_code != 206:
+                raise _refusal(reply)
+            answered = reply.content_range
+            if answered is None:
+                raise _TransientError("The storage did not say which bytes it sent.")
+            start, end, total = answered
+            self._fix(total, reply)
+            if (start, end) != (wanted.start, wanted.end):
+                raise _TransientError(
+                    f"The storage sent bytes {start}–{end} instead of {wanted.start}–{wanted.end}."
+                )
+            yield from self._body(reply, len(wanted), stop)
+
+    def _fix(self, total_bytes: int | None, reply: LinkReply) -> None:
+        if (coding := reply.headers.get("Content-Encoding", "identity")) != "identity":
+            raise _TransientError(f"The storage sent bytes coded as {safe_text(coding)}.")
+        with self._lock:
+            if self._version is None:
+                if total_bytes is not None:
+                    self._version = Version(total_bytes, reply.etag)
+            elif difference := self._version.differs(total_bytes, reply.etag):
+                raise self._changed(difference)
+
+    def _changed(self, difference: str) -> RemoteChangedError:
+        self._is_replaced = True
+        return RemoteChangedError(
+            f"The archive was replaced: {difference}.",
+            hint="List the outputs again, then download them.",
+        )
+
+    def _body(self, reply: LinkReply, size_bytes: int | None, stop: Stop) -> Iterator[bytes]:
+        received = 0
+        for piece in reply.iter_bytes():
+            stop.check()
+            received += len(piece)
+            if size_bytes is not None and received > size_bytes:
+                raise _TransientError(f"More bytes came than the {size_bytes} announced.")
+            yield piece
+        stop.check()
+        if size_bytes is not None and received < size_bytes:
+            raise _TransientError(f"Only {received} of {size_bytes} bytes came.")
+
+    def _get(self, headers: dict[str, str], stop: Stop) -> LinkReply:
+        """One request; a refused link is renewed once."""
+        renewed = False
+        while True:
+            stop.check()
+            url = self._current_url()
+            reply = self._transport.get(url, headers)
+            if reply.status_code not in REFUSED:
+                return reply
+            status = reply.status_code
+            reply.close()
+            if renewed:
+                raise LinkExpiredError(
+                    f"The storage refused a fresh download link ({status}).",
+                    hint="Check this computer's clock, then try again.",
+                )
+            self._renew(url)
+            renewed = True
+
+    def _current_url(self) -> str:
+        with self._lock:
+            if self._url is None:
+                self._url = self._source.url()
+            return self._url
+
+    def _renew(self, refused_url: str) -> None:
+        """One fresh link for all workers: the first that was refused fetches it."""
+        with self._lock:
+            if self._url == refused_url:
+                self._url = self._source.renew(refused_url)
+
+
+class _TransientError(InductivaWidgetsError):
+    """Worth another try. `wait_s` is what the storage asks for, `final` the error in the end."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        wait_s: float | None = None,
+        final: InductivaWidgetsError | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.wait_s = wait_s
+        self.final = final
+
+
+def _no_ranges() -> RangeUnsupportedError:
+    return RangeUnsupportedError(
+        "The storage ignores byte ranges.",
+        hint="Download all outputs: single files cannot be fetched from there.",
+    )
+
+
+def _refusal(reply: LinkReply) -> InductivaWidgetsError:
+    """What an answer without the wanted bytes means."""
+    code = reply.status_code
+    if code == 404:
+        return NotFoundError("The storage has no output archive of this task.")
+    if code == 429:
+        wait = _retry_after_s(reply)
+        final = RateLimitedError("The storage asks to slow down (429).", retry_after_s=wait)
+        return _TransientError(final.message, wait_s=wait, final=final)
+    if code >= 500:
+        text = f"The storage failed ({code})."
+        return _TransientError(
+            text, wait_s=_retry_after_s(reply), final=ServerError(text, status_code=code)
+        )
+    return IncompleteDownloadError(f"The storage answered {code} instead of the bytes asked for.")
+
+
+def _retry_after_s(reply: LinkReply) -> float | None:
+    wait = reply.retry_after_s
+    return None if wait is None else min(wait, RETRY_AFTER_LIMIT_S)

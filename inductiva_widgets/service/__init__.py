@@ -1,0 +1,1 @@
+"""Commands and events that every view speaks, whatever carries them."""

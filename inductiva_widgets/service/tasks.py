@@ -1,0 +1,163 @@
+"""Commands about tasks: look, list, kill; and the list followed."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from inductiva_widgets.api.client import check_task_id
+from inductiva_widgets.api.models import STATUSES
+from inductiva_widgets.backend import LOCAL_LIMIT_S
+from inductiva_widgets.errors import (
+    AuthenticationError,
+    InductivaWidgetsError,
+    RateLimitedError,
+    UserInputError,
+)
+from inductiva_widgets.formats import iso
+from inductiva_widgets.service.protocol import (
+    BackendName,
+    Stale,
+    TaskSummary,
+    record_summary,
+    service_error,
+    task_summary,
+)
+from inductiva_widgets.tasks import Task
+from inductiva_widgets.watch import HIDDEN_S, STEPS_S
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Callable
+
+    from inductiva_widgets.backend import Backend
+
+__all__ = ["TaskListFeed", "get_task", "kill_task", "list_tasks"]
+
+MAX_LISTED = 500
+FOLLOWED = 100
+KILL_WAIT_S = 1.0
+
+
+def get_task(backend: Backend, params: dict[str, Any]) -> dict[str, Any]:
+    """State of one task; asks the service unless an answer is at hand."""
+    task_id = check_task_id(params.get("task_id"))
+    seen = None if params.get("refresh") else backend.watcher.latest(task_id)
+    if seen is None or seen.record is None:
+        seen = backend.watcher.refresh(task_id, retry=False)
+    summary: dict[str, Any] = msgspec.to_builtins(task_summary(backend, seen))
+    return summary
+
+
+def kill_task(backend: Backend, params: dict[str, Any]) -> dict[str, Any]:
+    """Kills a task; `outcome` is what the service confirmed, never what was hoped."""
+    task = Task(check_task_id(params.get("task_id")), backend=backend)
+    outcome = task.kill(wait_timeout=KILL_WAIT_S)
+    seen = backend.watcher.refresh(task.id)
+    backend.watcher.wake()
+    return {
+        "outcome": str(outcome),
+        "task": msgspec.to_builtins(task_summary(backend, seen)),
+    }
+
+
+def list_tasks(backend: Backend, params: dict[str, Any]) -> dict[str, Any]:
+    """The newest tasks, newest first, and how many there are."""
+    last_n, status = params.get("last_n", 50), params.get("status")
+    if isinstance(last_n, bool) or not isinstance(last_n, int) or not 1 <= last_n <= MAX_LISTED:
+        raise UserInputError(f"last_n must be a number from 1 to {MAX_LISTED}.")
+    if status is not None and (not isinstance(status, str) or status not in STATUSES):
+        raise UserInputError("There is no such task status.")
+    rows, total = _newest(backend, last_n, status)
+    return {"tasks": msgspec.to_builtins(rows), "total": total}
+
+
+def _newest(
+    backend: Backend, last_n: int, status: str | None = None, *, retry: bool = True
+) -> tuple[list[TaskSummary], int]:
+    page = backend.client.tasks(per_page=last_n, status=status, retry=retry)
+    now = backend.client.clock.now()
+    name = BackendName(backend.id, backend.name)
+    rows = [record_summary(name, record, (now, now)) for record in page.tasks if record.task_id]
+    return rows, page.total_size
+
+
+class TaskListFeed:
+    """Follows the newest tasks on a thread of its own and tells what changed.
+
+    Looks come after 1, 2, 5, 10 s, and after 1 s again when something changed. While the service
+    does not answer, the tasks known so far are told once as stale.
+
+    Args:
+        backend: Where the tasks run.
+        tell: Takes each event, on the thread.
+
+    Attributes:
+        latest: The event told last.
+    """
+
+    def __init__(self, backend: Backend, tell: Callable[[dict[str, Any]], None]) -> None:
+        self._backend = backend
+        self._tell = tell
+        self.latest: dict[str, Any] | None = None
+        self._rows: list[TaskSummary] = []
+        self._total = 0
+        self._stale_since: dt.datetime | None = None
+        self._quiet_rounds = 0
+        self._closed = threading.Event()
+        name = "inductiva-task-list"
+        threading.Thread(target=self._run, name=name, daemon=True).start()
+
+    def close(self) -> None:
+        """Ends the following."""
+        self._closed.set()
+
+    def _run(self) -> None:
+        while not self._closed.is_set():
+            self._closed.wait(self._look())
+
+    def _look(self) -> float:
+        """One look; returns the seconds until the next one."""
+        try:
+            rows, total = _newest(self._backend, FOLLOWED, retry=False)
+        except InductivaWidgetsError as error:
+            return self._failed(error)
+        old = self._rows, self._total
+        is_news = self.latest is None or self._stale_since is not None
+        self._rows, self._total, self._stale_since = rows, total, None
+        if is_news or not _is_same(old, (rows, total)):
+            self._quiet_rounds = -1
+            self._publish(rows)
+        return self._pause()
+
+    def _failed(self, error: InductivaWidgetsError) -> float:
+        pause = HIDDEN_S if isinstance(error, AuthenticationError) else self._pause()
+        if isinstance(error, RateLimitedError) and error.retry_after_s is not None:
+            pause = error.retry_after_s
+        if self._stale_since is None and self.latest is not None:
+            self._stale_since = self._backend.client.clock.now()
+            stale = Stale(iso(self._stale_since) or "", service_error(error), pause)
+            self._publish([msgspec.structs.replace(row, stale=stale) for row in self._rows])
+        return pause
+
+    def _pause(self) -> float:
+        self._quiet_rounds += 1
+        step = STEPS_S[min(self._quiet_rounds, len(STEPS_S) - 1)]
+        return min(step, LOCAL_LIMIT_S) if self._backend.is_local else step
+
+    def _publish(self, rows: list[TaskSummary]) -> None:
+        event = {"kind": "tasks", "tasks": msgspec.to_builtins(rows), "total": self._total}
+        self.latest = event
+        if not self._closed.is_set():
+            self._tell(event)
+
+
+def _is_same(old: tuple[list[TaskSummary], int], new: tuple[list[TaskSummary], int]) -> bool:
+    """Whether two lists differ in nothing but the time of asking."""
+
+    def timeless(rows: list[TaskSummary]) -> list[TaskSummary]:
+        return [msgspec.structs.replace(row, as_of="", server_now="") for row in rows]
+
+    return old[1] == new[1] and timeless(old[0]) == timeless(new[0])

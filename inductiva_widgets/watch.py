@@ -1,0 +1,387 @@
+"""Watching tasks: one poller thread per backend for any number of watchers.
+
+One or two tasks are asked for by the small status call; three or more by one page of the list,
+plus the status of tasks in the queue (only it tells their place) and of tasks older than the page.
+The whole task is fetched only when its status changed. Rounds come after 1, 2, 5, 10 s, and
+after 1 s again when something changed; tasks that nobody sees are asked for once a minute.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import itertools
+import logging
+import random
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from inductiva_widgets.errors import (
+    ApiError,
+    AuthenticationError,
+    BadPayloadError,
+    InductivaWidgetsError,
+    NotFoundError,
+    RateLimitedError,
+)
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Callable
+
+    from inductiva_widgets.api.client import Client
+    from inductiva_widgets.api.models import TaskRecord
+
+__all__ = ["STEPS_S", "Observation", "Stale", "Subscription", "Watcher"]
+
+log = logging.getLogger(__name__)
+
+STEPS_S = (1.0, 2.0, 5.0, 10.0)
+HIDDEN_S = 60.0
+PAGE_FROM = 3  # from this many tasks on, one list page is cheaper than status calls
+PAGE_SIZE = 100
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Stale:
+    """Why the last answer is old: since when, by which error, and when the next try comes.
+
+    `retry_in_s` is `None` when polling has stopped, e.g. because the key was refused.
+    """
+
+    since: dt.datetime
+    error: InductivaWidgetsError
+    retry_in_s: float | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Observation:
+    """The last answer about a task. `as_of` is the service's clock; immutable, so freely shared."""
+
+    task_id: str
+    record: TaskRecord | None
+    tasks_ahead: int | None
+    as_of: dt.datetime
+    stale: Stale | None = None
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing will change any more."""
+        return self.record is not None and self.record.is_terminated
+
+
+class Subscription:
+    """One watcher of one task. `close()` may be called twice, from any thread."""
+
+    def __init__(
+        self,
+        watcher: Watcher,
+        task_id: str,
+        callback: Callable[[Observation], None],
+        limit_s: float,
+    ) -> None:
+        self._watcher = watcher
+        self.task_id = task_id
+        self.callback = callback
+        self.limit_s = limit_s
+        self.visible = True
+        self.is_closed = False
+
+    def show(self, *, visible: bool) -> None:
+        """Tells whether anybody sees the task; shown again it is asked for at once."""
+        was, self.visible = self.visible, visible
+        if visible and not was:
+            self._watcher.wake()
+
+    def close(self) -> None:
+        """Ends the watching; the last one ends the thread."""
+        self._watcher._forget(self)  # noqa: SLF001 - the two are one mechanism
+
+
+class Watcher:
+    """Polls the tasks that somebody watches and tells the watchers what changed.
+
+    Callbacks run on the poller's thread, one after another, and should return at once. One that
+    raises is switched off and logged. All state is guarded by one lock that is never held while
+    the network or a callback is waited for.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        *,
+        limit_s: float = STEPS_S[-1],
+        monotonic: Callable[[], float] = time.monotonic,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self._client = client
+        self._limit_s = limit_s
+        self._monotonic = monotonic
+        self._jitter = jitter
+        self._changed = threading.Condition()
+        self._subscriptions: list[Subscription] = []
+        self._latest: dict[str, Observation] = {}
+        self._numbers = itertools.count()  # of questions, in the order in which they were asked
+        self._answered: dict[str, int] = {}
+        self._not_before = float("-inf")
+        self._asked_at: dict[str, float] = {}
+        self._thread: threading.Thread | None = None
+        self._woken = False
+        self._quiet_rounds = 0
+        self._failures = 0
+        self._refused = False
+
+    # -- for watchers -----------------------------------------------------------------------
+
+    def watch(
+        self,
+        task_id: str,
+        callback: Callable[[Observation], None],
+        *,
+        limit_s: float = STEPS_S[-1],
+    ) -> Subscription:
+        """Calls `callback` with each new observation, first with the last known one.
+
+        Args:
+            task_id: The task.
+            callback: Called on the poller's thread (the first time on the caller's).
+            limit_s: Longest pause between two looks that this watcher accepts.
+        """
+        subscription = Subscription(self, task_id, callback, limit_s)
+        with self._changed:
+            self._subscriptions.append(subscription)
+        self._tell(subscription)
+        self.wake()
+        return subscription
+
+    def latest(self, task_id: str) -> Observation | None:
+        """The last answer about a task, without asking."""
+        with self._changed:
+            return self._latest.get(task_id)
+
+    def refresh(self, task_id: str, *, retry: bool = True) -> Observation:
+        """Asks for the whole task now, on the caller's thread, and tells its watchers.
+
+        Raises:
+            InductivaWidgetsError: The service did not answer, or said no.
+        """
+        number = next(self._numbers)
+        record = self._client.task(task_id, retry=retry)
+        ahead = self._place(task_id, record.status, retry=retry)
+        seen = Observation(task_id, record, ahead, self._client.clock.now())
+        self._refused = False
+        self._publish(seen, number)
+        with self._changed:
+            self._start()  # an ended task may have been submitted again
+        return seen
+
+    def wake(self) -> None:
+        """Makes the next round come at once, and starts the thread when there is work."""
+        with self._changed:
+            self._woken = True
+            self._quiet_rounds = 0
+            self._refused = False
+            self._start()
+            self._changed.notify_all()
+
+    def _start(self) -> None:
+        """Starts the thread when there is work for one (lock held)."""
+        if self._thread is None and self._work():
+            name = "inductiva-watch"
+            self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+            self._thread.start()
+
+    def close(self) -> None:
+        """Forgets all watchers and waits for the thread to end."""
+        with self._changed:
+            self._subscriptions.clear()
+            thread = self._thread
+            self._changed.notify_all()
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(timeout=5.0)
+
+    # -- the thread -------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                if not self._work():
+                    self._thread = None
+                    return
+                self._woken = False
+            delay = self.poll_once()
+            with self._changed:
+                # Cut into minutes, because a Retry-After may be longer than a lock can wait.
+                self._changed.wait_for(
+                    lambda: self._woken or not self._work(), min(delay, HIDDEN_S)
+                )
+
+    def _work(self) -> bool:
+        """Whether any watched task can still change (lock held)."""
+        return any(not self._is_settled(s.task_id) for s in self._subscriptions)
+
+    def _is_settled(self, task_id: str) -> bool:
+        seen = self._latest.get(task_id)
+        if seen is None:
+            return False
+        gone = seen.stale is not None and isinstance(seen.stale.error, NotFoundError)
+        return seen.is_final or gone
+
+    def poll_once(self) -> float:
+        """One round; returns the seconds until the next one. Called by the thread (and tests)."""
+        early_s = self._not_before - self._monotonic()
+        if early_s > 0:  # woken up, but the service asked for more patience
+            return early_s
+        due, limit_s = self._due()
+        if not due:
+            return min(limit_s, HIDDEN_S)
+        try:
+            changed, failed = self._look(due)
+        except RateLimitedError as error:
+            return self._failed(due, error, error.retry_after_s)
+        except InductivaWidgetsError as error:
+            return self._failed(due, error, None)
+        except Exception as error:  # the thread must outlive whatever an answer does to it
+            log.exception("polling failed by a fault of this package")
+            return self._failed(due, InductivaWidgetsError(type(error).__name__), None)
+        self._failures = 0
+        self._quiet_rounds = 0 if changed else self._quiet_rounds + 1
+        step = STEPS_S[min(self._quiet_rounds, len(STEPS_S) - 1)]
+        pause = min(step, limit_s, self._limit_s)
+        for task_id, reason in failed.items():
+            self._publish_stale(task_id, reason, pause)
+        return pause
+
+    def _due(self) -> tuple[list[str], float]:
+        """Tasks to ask for now, and the shortest pause that a watcher wants."""
+        now = self._monotonic()
+        with self._changed:
+            active = [s for s in self._subscriptions if not self._is_settled(s.task_id)]
+            seen = {s.task_id for s in active if s.visible}
+            idle = {
+                s.task_id
+                for s in active
+                if s.task_id not in seen
+                and now - self._asked_at.get(s.task_id, -HIDDEN_S) >= HIDDEN_S
+            }
+            limit_s = min((s.limit_s for s in active if s.visible), default=HIDDEN_S)
+            due = sorted(seen | idle)
+            self._asked_at.update(dict.fromkeys(due, now))
+        return ([] if self._refused else due), limit_s
+
+    def _look(self, due: list[str]) -> tuple[bool, dict[str, InductivaWidgetsError]]:
+        """Asks for all due tasks; whether anything changed, and which tasks could not be read.
+
+        Raises:
+            InductivaWidgetsError: What concerns all tasks alike.
+        """
+        number = next(self._numbers)
+        listed = self._page() if len(due) >= PAGE_FROM else {}
+        changed = False
+        failed: dict[str, InductivaWidgetsError] = {}
+        for task_id in due:
+            try:
+                changed |= self._look_at(task_id, listed.get(task_id), number)
+            except NotFoundError as error:
+                self._publish_stale(task_id, error, None)
+            except (ApiError, BadPayloadError) as error:
+                if isinstance(error, RateLimitedError) or getattr(error, "status_code", 0) == 401:
+                    raise
+                failed[task_id] = error  # one bad task must not hide the others
+        if len(failed) == len(due):
+            raise next(iter(failed.values()))
+        return changed, failed
+
+    def _page(self) -> dict[str, TaskRecord]:
+        page = self._client.tasks(per_page=PAGE_SIZE, retry=False)
+        return {record.task_id: record for record in page.tasks}
+
+    def _look_at(self, task_id: str, listed: TaskRecord | None, number: int) -> bool:
+        known = self.latest(task_id)
+        before = known.record if known else None
+        ahead = None
+        if listed is not None:
+            status, final = listed.status, listed.is_terminated
+            ahead = self._place(task_id, status)
+        else:
+            number = next(self._numbers)
+            reply = self._client.status(task_id, retry=False)
+            status, final = reply.status, reply.is_terminated
+            ahead = reply.position_in_queue.tasks_ahead if reply.position_in_queue else None
+        fresh = before is None or (before.status, before.is_terminated) != (status, final)
+        record = self._client.task(task_id, retry=False) if fresh else before
+        moved = fresh or known is None or known.tasks_ahead != ahead
+        self._publish(Observation(task_id, record, ahead, self._client.clock.now()), number)
+        return moved
+
+    def _place(self, task_id: str, status: str, *, retry: bool = False) -> int | None:
+        if status != "submitted":
+            return None
+        place = self._client.status(task_id, retry=retry).position_in_queue
+        return place.tasks_ahead if place else None
+
+    def _failed(self, due: list[str], error: InductivaWidgetsError, wait_s: float | None) -> float:
+        """Tells the watchers that their task's state is old; returns the pause before the next."""
+        self._failures += 1
+        self._refused = isinstance(error, AuthenticationError)
+        step = STEPS_S[min(self._failures - 1, len(STEPS_S) - 1)]
+        pause = wait_s if wait_s is not None else step * (1 + 0.25 * self._jitter())
+        if wait_s is not None:
+            self._not_before = self._monotonic() + wait_s
+        retry_in = None if self._refused else pause
+        for task_id in due:
+            self._publish_stale(task_id, error, retry_in)
+        log.debug("polling failed, next try in %.1f s: %s", pause, type(error).__name__)
+        return HIDDEN_S if self._refused else pause
+
+    def _publish_stale(
+        self, task_id: str, error: InductivaWidgetsError, retry_in_s: float | None
+    ) -> None:
+        now = self._client.clock.now()
+        with self._changed:
+            known = self._latest.get(task_id)
+            if known is None:
+                seen = Observation(task_id, None, None, now, Stale(now, error, retry_in_s))
+            else:
+                since = known.stale.since if known.stale else known.as_of
+                seen = dataclasses.replace(known, stale=Stale(since, error, retry_in_s))
+            self._latest[task_id] = seen
+        self._tell_all(task_id)
+
+    def _publish(self, seen: Observation, number: int) -> None:
+        with self._changed:
+            # Answers may overtake one another; the question asked last is answered by the newest
+            # state. Clocks do not decide this: they are set, also the service's.
+            if number < self._answered.get(seen.task_id, -1):
+                return
+            self._answered[seen.task_id] = number
+            self._latest[seen.task_id] = seen
+        self._tell_all(seen.task_id)
+
+    def _tell_all(self, task_id: str) -> None:
+        with self._changed:
+            watchers = [s for s in self._subscriptions if s.task_id == task_id]
+        for subscription in watchers:
+            self._tell(subscription)
+
+    def _tell(self, subscription: Subscription) -> None:
+        """Tells the latest, again until it is: two threads may publish at the same time."""
+        told: Observation | None = None
+        while not subscription.is_closed:
+            seen = self.latest(subscription.task_id)
+            if seen is None or seen is told:
+                return
+            told = seen
+            try:
+                subscription.callback(seen)
+            except Exception:
+                # A broken callback must not end the polling for all others.
+                log.exception("a watcher of task %s raised and is switched off", seen.task_id)
+                subscription.close()
+
+    def _forget(self, subscription: Subscription) -> None:
+        subscription.is_closed = True
+        with self._changed, contextlib.suppress(ValueError):
+            self._subscriptions.remove(subscription)
+            self._changed.notify_all()

@@ -1,0 +1,231 @@
+import { URLExt } from "@jupyterlab/coreutils";
+import { ServerConnection as Server } from "@jupyterlab/services";
+import { type ReadonlySignal, signal } from "@preact/signals";
+import {
+  type CallOptions,
+  type Connection,
+  type EventListener,
+  type Reply,
+  ServiceFailure,
+  Topics,
+} from "../connection";
+import type { Method, Methods, ServiceError, ServiceMessage } from "../protocol";
+import { decodeFrame, encodeFrame } from "./frame";
+
+/** The server has the stream but not all of the topics, e.g. because it has no key: calls say why. */
+const BAD_REQUEST = 400;
+
+function refusedOnly(error: unknown): void {
+  if (!(error instanceof HttpFailure && error.status === BAD_REQUEST)) throw error;
+}
+
+/** A call that the server has not answered by then is said to wait. */
+const SLOW_MS = 1000;
+/** First pause before the event stream is opened again; doubles up to the longest. */
+const FIRST_PAUSE_MS = 500;
+const LONGEST_PAUSE_MS = 30_000;
+
+/**
+ * Calls by POST and one event stream for the whole page: a browser opens six connections to a
+ * host, and a stream per view would use them up.
+ */
+export class ServerConnection implements Connection {
+  readonly peer = "server";
+  readonly #connected = signal(true);
+  readonly #settings: Server.ISettings;
+  readonly #base: string;
+  readonly #client = randomHex();
+  readonly #topics = new Topics();
+  readonly #intents = new Map<string, Promise<Reply<Method>>>();
+  #count = 0;
+  #stream: AbortController | null = null;
+  #announcing = false;
+
+  constructor(settings: Server.ISettings = Server.makeSettings()) {
+    this.#settings = settings;
+    this.#base = URLExt.join(settings.baseUrl, "inductiva-widgets", "api");
+  }
+
+  /** False while the event stream cannot be opened: what is on screen may be old then. */
+  get connected(): ReadonlySignal<boolean> {
+    return this.#connected;
+  }
+
+  call<M extends Method>(
+    method: M,
+    params: Methods[M]["params"],
+    options: CallOptions = {},
+  ): Promise<Reply<M>> {
+    const { intent } = options;
+    const unanswered = intent === undefined ? undefined : this.#intents.get(intent);
+    if (unanswered !== undefined) return unanswered as Promise<Reply<M>>;
+    const answer = this.#call(method, params, options);
+    if (intent !== undefined) {
+      const forget = () => this.#intents.delete(intent);
+      this.#intents.set(intent, answer as Promise<Reply<Method>>);
+      answer.then(forget, forget);
+    }
+    return answer;
+  }
+
+  subscribe(topic: string, onEvent: EventListener, onGap?: () => void): () => void {
+    const remove = this.#topics.add(topic, onEvent, onGap);
+    this.#follow();
+    return () => {
+      remove();
+      this.#follow();
+    };
+  }
+
+  dispose(): void {
+    this.#stream?.abort();
+  }
+
+  async #call<M extends Method>(
+    method: M,
+    params: Methods[M]["params"],
+    { signal: abort, buffers = [], onWaiting }: CallOptions,
+  ): Promise<Reply<M>> {
+    this.#count += 1;
+    const id = `${this.#client}-${this.#count}`;
+    const slow = setTimeout(() => onWaiting?.(true), SLOW_MS);
+    try {
+      const response = await this.#request("call", {
+        method: "POST",
+        headers: { "Content-Type": "application/octet-stream" },
+        body: encodeFrame({ id, method, params }, buffers),
+        signal: abort ?? null,
+      });
+      const { header, buffers: received } = decodeFrame(await response.arrayBuffer());
+      const message = header as unknown as ServiceMessage;
+      if (message.kind === "error") throw new ServiceFailure(message.error);
+      if (message.kind !== "result")
+        throw new ServiceFailure(unreachable(`unexpected answer "${message.kind}"`));
+      return { result: message.result as Reply<M>["result"], buffers: received };
+    } finally {
+      clearTimeout(slow);
+      onWaiting?.(false);
+    }
+  }
+
+  async #request(path: string, init: RequestInit): Promise<Response> {
+    let response: Response;
+    try {
+      response = await Server.makeRequest(URLExt.join(this.#base, path), init, this.#settings);
+    } catch (error) {
+      if (init.signal?.aborted === true) throw new DOMException("cancelled", "AbortError");
+      throw new ServiceFailure(unreachable(error instanceof Error ? error.message : String(error)));
+    }
+    if (!response.ok) throw new HttpFailure(response.status);
+    return response;
+  }
+
+  // ---- events ----
+
+  /** Makes server and stream agree with the listeners; a burst of changes is sent once. */
+  #follow(): void {
+    if (this.#announcing) return;
+    this.#announcing = true;
+    queueMicrotask(() => {
+      this.#announcing = false;
+      const topics = this.#topics.names;
+      if (topics.length === 0) {
+        this.#stream?.abort();
+        this.#stream = null;
+      } else if (this.#stream === null) {
+        this.#stream = new AbortController();
+        void this.#listen(this.#stream.signal);
+      } else {
+        void this.#announce().catch(() => {}); // the stream is broken as well then, and announces when it is back
+      }
+    });
+  }
+
+  async #announce(): Promise<void> {
+    await this.#request("subscribe", {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify({ client: this.#client, topics: this.#topics.names }),
+    });
+  }
+
+  async #listen(stop: AbortSignal): Promise<void> {
+    let pause = FIRST_PAUSE_MS;
+    for (let again = false; !stop.aborted; again = true) {
+      try {
+        const response = await this.#request(`events?client=${this.#client}`, {
+          signal: stop,
+          cache: "no-store",
+        });
+        await this.#announce().catch(refusedOnly);
+        this.#connected.value = true;
+        if (again) this.#topics.gapEverywhere();
+        await this.#read(response, () => {
+          pause = FIRST_PAUSE_MS;
+        });
+      } catch {
+        if (stop.aborted) return;
+        this.#connected.value = false;
+      }
+      // Jitter: after a server restart all pages come back, but not at once.
+      await sleep(pause * (0.5 + Math.random()), stop);
+      pause = Math.min(2 * pause, LONGEST_PAUSE_MS);
+    }
+  }
+
+  /** Hands on each line of the stream until it ends. */
+  async #read(response: Response, onLine: () => void): Promise<void> {
+    const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
+    if (reader === undefined) return;
+    let rest = "";
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      const lines = (rest + value).split("\n");
+      rest = lines.pop() ?? "";
+      for (const line of lines) {
+        onLine();
+        if (line !== "") this.#deliver(JSON.parse(line) as StreamLine);
+      }
+    }
+  }
+
+  #deliver(line: StreamLine): void {
+    if (line.kind !== "event") return;
+    const lost = this.#topics.deliver(line.topic, line.revision, line.event);
+    if (lost) this.#follow();
+  }
+}
+
+type StreamLine = Extract<ServiceMessage, { kind: "event" }> | { kind: "hello" } | { kind: "ping" };
+
+class HttpFailure extends ServiceFailure {
+  constructor(readonly status: number) {
+    super(unreachable(`HTTP ${status}`));
+  }
+}
+
+function unreachable(reason: string): ServiceError {
+  return {
+    type: "ServiceConnectionError",
+    message: `The Jupyter server did not answer (${reason})`,
+    hint: "Check that it runs and that inductiva_widgets is installed beside it.",
+    retryable: true,
+  };
+}
+
+function randomHex(): string {
+  return Array.from(crypto.getRandomValues(new Uint8Array(8)), (byte) =>
+    byte.toString(16).padStart(2, "0"),
+  ).join("");
+}
+
+function sleep(ms: number, stop: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, ms);
+    stop.addEventListener("abort", () => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
+}

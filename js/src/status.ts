@@ -1,0 +1,67 @@
+import type { IconName } from "./icons";
+import type { TaskSummary } from "./protocol";
+
+export type Tone = "" | "run" | "ok" | "warn" | "err";
+
+/** How a status looks; the word is the service's own. */
+export interface StatusLook {
+  icon: IconName;
+  tone: Tone;
+  turns: boolean;
+}
+
+const waiting: StatusLook = { icon: "wait", tone: "", turns: false };
+const running: StatusLook = { icon: "run", tone: "run", turns: true };
+const stopping: StatusLook = { icon: "stopping", tone: "warn", turns: false };
+const done: StatusLook = { icon: "done", tone: "ok", turns: false };
+const failed: StatusLook = { icon: "fail", tone: "err", turns: false };
+// Somebody wished it: not a fault, so not red.
+const stopped: StatusLook = { icon: "user", tone: "", turns: false };
+const limited: StatusLook = { icon: "limit", tone: "warn", turns: false };
+const lost: StatusLook = { icon: "lost", tone: "warn", turns: false };
+const unknown: StatusLook = { icon: "unknown", tone: "", turns: false };
+
+const LOOKS: Record<string, StatusLook> = {
+  "pending-input": waiting,
+  submitted: waiting,
+  started: running,
+  "computation-started": running,
+  "computation-ended": running,
+  "pending-kill": stopping,
+  success: done,
+  failed: failed,
+  "executer-failed": failed,
+  killed: stopped,
+  "executer-terminated-by-user": stopped,
+  "ttl-exceeded": limited,
+  "executer-terminated-ttl-exceeded": limited,
+  "executer-terminated-credits-exhausted": limited,
+  "spot-instance-preempted": lost,
+  "executer-terminated": lost,
+  zombie: lost,
+};
+
+export function statusLook(status: string): StatusLook {
+  return LOOKS[status] ?? unknown;
+}
+
+export const UNKNOWN_LOOK = unknown;
+
+/** The word for people: the service's alias, or the code when it sent none. */
+export function statusWord(task: TaskSummary): string {
+  return task.status_alias || task.status || "Not known yet";
+}
+
+/** The same about old knowledge, in the past tense. */
+export function pastWord(task: TaskSummary): string {
+  return task.status === "" ? statusWord(task) : `Was ${statusWord(task)}`;
+}
+
+/** Old knowledge about a task that may have moved on. An ended task keeps its truth. */
+export function isOld(task: TaskSummary, connected: boolean): boolean {
+  return !task.is_terminal && (task.stale !== null || !connected);
+}
+
+export function isQueued(task: TaskSummary): boolean {
+  return !task.is_terminal && statusLook(task.status) === waiting;
+}

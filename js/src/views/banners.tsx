@@ -1,0 +1,220 @@
+import type { ComponentChildren } from "preact";
+import { useEffect, useRef } from "preact/hooks";
+import { formatAge, formatClock, formatCost, formatDuration, shortId } from "../format";
+import type { IconName } from "../icons";
+import type { ServiceError } from "../protocol";
+import type { Failure, MonitorStore } from "../store";
+import { runtimeSeconds } from "./facts";
+import { Icon } from "./icon";
+
+/** All that speaks up between the facts and the files, the most urgent first. */
+export function Banners({ store }: { store: MonitorStore }) {
+  return (
+    <>
+      <KillQuestion store={store} />
+      <KillProgress store={store} />
+      <OldState store={store} />
+      <FailedAct store={store} />
+      <TaskFailure store={store} />
+    </>
+  );
+}
+
+interface BannerProps {
+  tone: "warn" | "err";
+  icon: IconName;
+  role?: "status" | "alert";
+  children: ComponentChildren;
+  actions?: ComponentChildren;
+}
+
+export function Banner({ tone, icon, role = "status", children, actions }: BannerProps) {
+  return (
+    <div class={`iw-ban ${tone}`} role={role}>
+      <Icon name={icon} />
+      <div>{children}</div>
+      {actions !== undefined && <div class="act">{actions}</div>}
+    </div>
+  );
+}
+
+export function ErrorText({ error }: { error: ServiceError }) {
+  return (
+    <>
+      <strong>{sentence(error.message)}</strong>
+      {error.hint !== "" && <span class="more"> {sentence(error.hint)}</span>}
+    </>
+  );
+}
+
+function sentence(text: string): string {
+  return /[.!?…]$/.test(text) ? text : `${text}.`;
+}
+
+function KillQuestion({ store }: { store: MonitorStore }) {
+  const keep = useRef<HTMLButtonElement>(null);
+  const asking = store.askingKill.value;
+  useEffect(() => {
+    if (asking) keep.current?.focus();
+  }, [asking]);
+  const task = store.task.value;
+  if (!asking || task === null) return null;
+  const name = `${task.simulator ?? "task"} ${shortId(task.task_id)}`;
+  const seconds = runtimeSeconds(task, store.now.value);
+  const cost =
+    task.cost === null ? "" : ` and cost ${formatCost(task.cost.amount, task.cost.currency)} so far`;
+  return (
+    <div
+      class="iw-ban err"
+      role="alertdialog"
+      aria-label="Kill this task?"
+      onKeyDown={(event) => {
+        if (event.key !== "Escape") return;
+        event.stopPropagation();
+        store.keepRunning();
+      }}
+    >
+      <Icon name="warn" />
+      <div>
+        <strong>
+          Kill {name} on {task.backend.name}?
+        </strong>
+        <br />
+        <span class="more">
+          {seconds === null
+            ? "It has not started to compute. "
+            : `It has run for ${formatDuration(seconds)}${cost}. Files written until now are kept. `}
+          It cannot be resumed.
+        </span>
+      </div>
+      <div class="act">
+        <button type="button" class="iw-b" ref={keep} onClick={() => store.keepRunning()}>
+          Keep running
+        </button>
+        <button type="button" class="iw-b danger full" onClick={() => void store.kill()}>
+          <Icon name="stop" className="s" />
+          Kill task
+        </button>
+      </div>
+    </div>
+  );
+}
+
+function KillProgress({ store }: { store: MonitorStore }) {
+  const task = store.task.value;
+  if (task === null || task.is_terminal) return null;
+  if (store.killing.value === "waiting") {
+    return (
+      <Banner tone="warn" icon="wait">
+        <strong>Waiting for the {store.peer}…</strong>{" "}
+        <span class="more">It is busy. The task is killed as soon as it takes the message.</span>
+      </Banner>
+    );
+  }
+  const asked = store.killAskedAt.value;
+  if (asked === null && task.status !== "pending-kill") return null;
+  return (
+    <Banner tone="warn" icon="wait">
+      {asked === null ? "Kill asked." : `Kill asked at ${formatClock(asked, store.now.value)}.`} The machine
+      has not answered yet; files written so far are being stored.
+    </Banner>
+  );
+}
+
+function OldState({ store }: { store: MonitorStore }) {
+  const task = store.task.value;
+  if (task === null || !store.isOld.value) return null;
+  if (!store.connected.value) {
+    return (
+      <Banner tone="warn" icon="warn">
+        <strong>Not connected.</strong>{" "}
+        <span class="more">
+          What you see is from the last message of the {store.peer}. The task itself is not affected.{" "}
+          {store.peer === "kernel"
+            ? "Run the cell again to follow it."
+            : "The connection is tried again by itself."}
+        </span>
+      </Banner>
+    );
+  }
+  if (task.stale === null) return null;
+  const { error, retry_in_s } = task.stale;
+  const age = (store.now.value - Date.parse(task.as_of)) / 1000;
+  return (
+    <Banner tone="warn" icon="warn" actions={<Retry store={store} />}>
+      <strong>{sentence(error.message)}</strong>{" "}
+      <span class="more">
+        {task.status === ""
+          ? "Nothing is known of the task yet. "
+          : `Everything here is ${formatAge(age)} old. `}
+        The task itself is not affected.{" "}
+        {retry_in_s === null
+          ? sentence(error.hint)
+          : nextTry(Date.parse(task.server_now) + retry_in_s * 1000, store)}
+      </span>
+    </Banner>
+  );
+}
+
+function nextTry(at: number, store: MonitorStore): string {
+  const seconds = Math.ceil((at - store.now.value) / 1000);
+  return seconds > 0 ? `Next try in ${formatAge(seconds)}.` : "Trying again now.";
+}
+
+function Retry({ store }: { store: MonitorStore }) {
+  return (
+    <button type="button" class="iw-b" onClick={() => void store.refresh(true)}>
+      <Icon name="refresh" className="s" />
+      Retry now
+    </button>
+  );
+}
+
+const RETRY: Record<Failure["act"], (store: MonitorStore) => void> = {
+  kill: (store) => store.askKill(),
+  download: (store) => void store.startDownload(store.selectedFiles > 0 ? "selection" : "all"),
+  cancel: (store) => void store.cancelDownload(),
+  refresh: (store) => void store.refresh(true),
+};
+
+function FailedAct({ store }: { store: MonitorStore }) {
+  const failure = store.failure.value;
+  if (failure === null) return null;
+  const actions = (
+    <>
+      {failure.error.retryable && (
+        <button type="button" class="iw-b" onClick={() => RETRY[failure.act](store)}>
+          <Icon name="refresh" className="s" />
+          Try again
+        </button>
+      )}
+      <button
+        type="button"
+        class="iw-b icon ghost"
+        aria-label="Dismiss"
+        title="Dismiss"
+        onClick={() => store.dismissFailure()}
+      >
+        <Icon name="close" />
+      </button>
+    </>
+  );
+  return (
+    <Banner tone="err" icon="fail" role="alert" actions={actions}>
+      <ErrorText error={failure.error} />
+    </Banner>
+  );
+}
+
+function TaskFailure({ store }: { store: MonitorStore }) {
+  const task = store.task.value;
+  if (!task?.is_terminal || task.error_detail === null || task.error_detail === "") return null;
+  // The first line says what happened, the rest how.
+  const [first = "", ...rest] = task.error_detail.split("\n");
+  return (
+    <Banner tone="err" icon="fail">
+      <strong>{sentence(first.trim())}</strong>
+      {rest.length > 0 && <span class="more"> {rest.join("\n").trim()}</span>}
+    </Banner>
+  );
+}

@@ -1,0 +1,91 @@
+import { userEvent } from "vitest/browser";
+import "../../src/style.css";
+import { type MountedMonitor, mount } from "../../src/view";
+import { ReplayConnection, type Transcript } from "../replay-connection";
+
+/** A mounted monitor and what a user can see and do in it. */
+export class MonitorPage {
+  readonly el = document.createElement("div");
+  readonly connection: ReplayConnection;
+  readonly monitor: MountedMonitor;
+
+  constructor(
+    transcripts: readonly object[],
+    { taskId = "i4ir3kvv62odsfrhko4y8w2an", width = 700, hold = [] as string[] } = {},
+  ) {
+    this.connection = new ReplayConnection(transcripts as Transcript[]);
+    for (const method of hold) this.connection.waiting.add(method as never);
+    this.el.style.width = `${width}px`;
+    document.body.append(this.el);
+    this.monitor = mount(this.el, this.connection, { taskId });
+  }
+
+  close(): void {
+    this.monitor.dispose();
+    this.el.remove();
+  }
+
+  find<E extends HTMLElement = HTMLElement>(selector: string): E {
+    const element = this.el.querySelector<E>(selector);
+    if (element === null) throw new Error(`nothing matches ${selector}`);
+    return element;
+  }
+
+  text(selector: string): string {
+    return visibleText(this.find(selector));
+  }
+
+  has(selector: string): boolean {
+    return this.el.querySelector(selector) !== null;
+  }
+
+  get badge(): string {
+    return this.text(".iw-badge");
+  }
+
+  get facts(): Record<string, string> {
+    const pairs = [...this.el.querySelectorAll<HTMLElement>(".iw-facts > div")].map((fact) => [
+      visibleText(fact.querySelector("dt")),
+      visibleText(fact.querySelector("dd")),
+    ]);
+    return Object.fromEntries(pairs) as Record<string, string>;
+  }
+
+  get banner(): string {
+    return this.text(".iw-ban");
+  }
+
+  get rows(): string[] {
+    return [...this.el.querySelectorAll<HTMLElement>(".iw-space > .iw-fr:not([hidden])")]
+      .sort((a, b) => Number(a.dataset.row) - Number(b.dataset.row))
+      .map((row) => visibleText(row.querySelector(".nm")));
+  }
+
+  row(index: number): HTMLElement {
+    return this.find(`.iw-space > [data-row="${index}"]`);
+  }
+
+  button(name: string): HTMLButtonElement {
+    const found = [...this.el.querySelectorAll("button")].find(
+      (button) => visibleText(button).startsWith(name) || button.ariaLabel === name,
+    );
+    if (found === undefined) throw new Error(`no button "${name}"`);
+    return found;
+  }
+
+  hasButton(name: string): boolean {
+    return [...this.el.querySelectorAll("button")].some((button) => visibleText(button).startsWith(name));
+  }
+
+  async press(keys: string): Promise<void> {
+    await userEvent.keyboard(keys);
+  }
+
+  calls(method: string): object[] {
+    return this.connection.sent.filter((call) => call.method === method).map((call) => call.params);
+  }
+}
+
+function visibleText(element: Element | null): string {
+  return (element?.textContent ?? "").replaceAll("\u00a0", " ").replaceAll(/\s+/g, " ").trim();
+}

@@ -1,0 +1,224 @@
+"""The quickstart as a user would do it: watch, tick, download, kill."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import zipfile
+from pathlib import Path
+
+import pytest
+from notebook import Notebook, write_notebook
+from playwright.sync_api import expect
+
+ROOT = Path(__file__).resolve().parents[2]
+SHOTS = Path(os.environ.get("SCREENSHOTS", Path(__file__).parent / "screenshots"))
+SPACING = "SPACING = 0.06  # some seconds a run: long enough to be seen running"
+CONNECT = "import inductiva_widgets as iw\nbackend = iw.connect()"
+SLEEP = "import time\nfor step in range(600):\n    print(step, flush=True)\n    time.sleep(0.1)\n"
+DAM = "python dam_break.py config.json --set spacing=0.1", "examples/dam_break"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _prepared(lab):
+    """The quickstart with coarser particles, and a folder whose simulation runs for a minute."""
+    path = lab.root / "01_quickstart.ipynb"
+    content = json.loads(path.read_text())
+    for cell in content["cells"]:
+        if "parameters" in cell["metadata"].get("tags", []):
+            cell["source"] = SPACING
+    path.write_text(json.dumps(content))
+    (lab.root / "long").mkdir()
+    (lab.root / "long" / "run.py").write_text(SLEEP)
+
+
+def submit(command: str, folder: str, name: str = "test-run") -> str:
+    return f"task = iw.tasks.submit(['{command}'], '{folder}', simulator='{name}')"
+
+
+def files_of(monitor):
+    """Rows of the file table, the head left out."""
+    return monitor.locator("[role=grid] [role=row]:not(.head):visible")
+
+
+def tick(monitor, name: str) -> None:
+    """Finds a file by its name and ticks its box."""
+    search = monitor.get_by_role("textbox", name="Search files")
+    search.fill(name)
+    row = files_of(monitor).filter(has_text=name.rsplit("/", 1)[-1])
+    expect(row).to_have_count(1)
+    row.get_by_role("checkbox").click()
+    expect(row.get_by_role("checkbox")).to_be_checked()
+    search.fill("")
+
+
+def test_quickstart_as_a_user(lab, page):
+    notebook = Notebook(page, lab, "01_quickstart.ipynb")
+    for number in range(3):
+        notebook.run(number)
+
+    notebook.run(3)
+    monitor = notebook.monitor(3)
+    expect(monitor.locator(".iw-badge")).to_contain_text("In Progress")
+    notebook.run(4)
+    expect(monitor.locator(".iw-badge")).to_contain_text("Success")
+    expect(files_of(monitor).first).to_be_visible()
+
+    tick(monitor, "vtk/ParticleData_Fluid_2.vtk")
+    tick(monitor, "log/SPH_log.txt")
+    monitor.get_by_role("button", name=re.compile("^Download 2 files")).click()
+    expect(monitor).to_contain_text("2 files verified")
+
+    task_id = monitor.locator(".iw-id").get_attribute("title")
+    delivered = lab.root / "inductiva_output" / task_id / "outputs"
+    archive = stored_archive(lab, task_id)
+    for name in ("vtk/ParticleData_Fluid_2.vtk", "log/SPH_log.txt"):
+        assert (delivered / name).read_bytes() == archive.read(f"artifacts/{name}")
+    found = {p.relative_to(delivered).as_posix() for p in delivered.rglob("*") if p.is_file()}
+    assert found == {"vtk/ParticleData_Fluid_2.vtk", "log/SPH_log.txt"}
+
+    total = notebook.page.locator(".jp-Notebook .jp-CodeCell").count()
+    for number in range(5, total):
+        notebook.run(number)
+    history = notebook.code(total - 2)
+    expect(history.locator(".jp-OutputArea table")).to_contain_text("swmm")
+    expect(history.locator(".jp-OutputArea table")).to_contain_text("killed")
+    assert page.problems == []
+
+
+def stored_archive(lab, task_id: str) -> zipfile.ZipFile:
+    """The archive in the engine's storage: the truth that downloads are compared with."""
+    (path,) = lab.engine.data_dir.rglob(f"{task_id}/output.zip")
+    return zipfile.ZipFile(path)
+
+
+def test_kill_from_the_widget_while_a_cell_waits(lab, page):
+    write_notebook(
+        lab.root / "kill.ipynb",
+        CONNECT,
+        submit("python run.py", "long"),
+        "task.wait()",
+        "after = 1",
+    )
+    notebook = Notebook(page, lab, "kill.ipynb")
+    notebook.run(0)
+    notebook.run(1)
+    notebook.start(2)
+    monitor = notebook.monitor(2)
+    expect(monitor.locator(".iw-badge")).to_contain_text("In Progress")
+
+    monitor.get_by_role("button", name="Kill task").first.click()
+    question = monitor.get_by_role("alertdialog")
+    expect(question).to_contain_text("local engine")
+    assert notebook.is_running(2)
+    question.get_by_role("button", name=re.compile("Kill")).click()
+
+    expect(monitor.locator(".iw-badge")).to_contain_text("Killed")
+    notebook.finish(2)
+    expect(notebook.code(2)).to_contain_text("'killed'")
+    expect(monitor.get_by_role("button", name="Kill task")).to_have_count(0)
+    notebook.run(3)
+    assert page.problems == []
+
+
+def test_updates_are_painted_while_another_cell_keeps_the_kernel_busy(lab, page):
+    write_notebook(
+        lab.root / "busy.ipynb",
+        CONNECT,
+        submit(*DAM) + "\ntask",
+        "import time\nend = time.monotonic() + 12\nwhile time.monotonic() < end: pass",
+    )
+    notebook = Notebook(page, lab, "busy.ipynb")
+    notebook.run(0)
+    notebook.run(1)
+    notebook.start(2)
+    monitor = notebook.monitor(1)
+
+    expect(monitor.locator(".iw-badge")).to_contain_text("Success", timeout=11_000)
+    expect(files_of(monitor).first).to_be_visible(timeout=11_000)
+    assert notebook.is_running(2)
+    notebook.finish(2)
+
+
+def test_python_reads_what_is_ticked(lab, page):
+    write_notebook(
+        lab.root / "ticked.ipynb",
+        CONNECT,
+        submit(*DAM) + "\ntask.wait()\nmonitor = iw.TaskMonitor(task)\nmonitor",
+        "print(monitor.selected, monitor.selected_count, monitor.status, monitor.last_download)",
+    )
+    notebook = Notebook(page, lab, "ticked.ipynb")
+    notebook.run(0)
+    notebook.run(1)
+    monitor = notebook.code(1).locator(".iw").last
+    expect(files_of(monitor).first).to_be_visible()
+    tick(monitor, "results.csv")
+    tick(monitor, "vtk/ParticleData_Fluid_12.vtk")
+
+    notebook.run(2)
+    output = notebook.code(2).locator(".jp-OutputArea-output")
+    expect(output).to_contain_text("results.csv")
+    expect(output).to_contain_text("vtk/ParticleData_Fluid_12.vtk")
+    expect(output).to_contain_text("2 success None")
+
+
+def test_the_saved_notebook_is_small_and_holds_no_secret(lab, page):
+    key = lab.engine.read_key()
+    write_notebook(
+        lab.root / "saved.ipynb",
+        CONNECT,
+        submit(*DAM) + "\ntask.wait()\ntask",
+    )
+    notebook = Notebook(page, lab, "saved.ipynb")
+    notebook.run(0)
+    notebook.run(1)
+    expect(files_of(notebook.monitor(1)).first).to_be_visible()
+    page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save')")
+
+    text = (lab.root / "saved.ipynb").read_text()
+    assert "application/vnd.inductiva.task+json" in text
+    assert len(text) < 16_000
+    assert key not in text
+    assert lab.engine.url not in text
+    assert str(lab.root) not in text
+    assert key not in page.content()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_pictures_at_both_widths(lab, page, theme):
+    """Each picture is taken of a state that a user meets; people look at them."""
+    write_notebook(
+        lab.root / f"look-{theme}.ipynb",
+        CONNECT,
+        submit("python run.py", "long", "long-run") + "\nrunning = task\ntask",
+        submit(*DAM, "sph-dam-break") + "\nwhile not task.is_terminal(): pass\ntask",
+        "running.kill()",
+    )
+    notebook = Notebook(page, lab, f"look-{theme}.ipynb")
+    if theme == "dark":
+        page.evaluate(
+            "() => window.jupyterapp.commands.execute("
+            "'apputils:change-theme', {theme: 'JupyterLab Dark'})"
+        )
+        expect(page.locator("body")).to_have_attribute("data-jp-theme-light", "false")
+    for number in range(3):
+        notebook.run(number)
+    running, done = notebook.monitor(1), notebook.monitor(2)
+    expect(running.locator(".iw-badge")).to_contain_text("In Progress")
+    expect(files_of(done).first).to_be_visible()
+    tick(done, "results.csv")
+    tick(done, "vtk/ParticleData_Fluid_2.vtk")
+    done.get_by_role("button", name=re.compile("^Download 2 files")).click()
+    expect(done).to_contain_text("2 files verified")
+    SHOTS.mkdir(parents=True, exist_ok=True)
+    for width in (700, 280):
+        page.evaluate(
+            "width => document.querySelectorAll('.jp-OutputArea .iw')"
+            ".forEach(view => { view.style.width = `${width}px`; })",
+            width,
+        )
+        for name, view in (("running", running), ("success", done)):
+            assert view.evaluate("view => view.scrollWidth <= view.clientWidth + 1")
+            view.screenshot(path=SHOTS / f"monitor-{name}-{width}-{theme}.png")
+    notebook.run(3)

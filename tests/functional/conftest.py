@@ -1,0 +1,35 @@
+"""Engines for tests: one shared, and as many with own options as a test wants."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+import pytest
+from raw_engine import RawEngine, launch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+@pytest.fixture(scope="session")
+def engine(tmp_path_factory):
+    """One engine for every test that does not need options of its own: two slots, short grace."""
+    folder = tmp_path_factory.mktemp("engine") / "data"
+    with contextlib.closing(
+        launch(folder, "--port", "0", "--slots", "2", "--kill-grace", "0.5")
+    ) as started:
+        yield started
+
+
+@pytest.fixture
+def start_engine(tmp_path) -> Iterator[Callable[..., RawEngine]]:
+    """Starts engines with own options; all are stopped at the end."""
+    with contextlib.ExitStack() as stack:
+
+        def start(*options, folder=tmp_path / "data", **environment):
+            started = launch(folder, "--port", "0", *options, **environment)
+            stack.callback(started.close)
+            return started
+
+        yield start

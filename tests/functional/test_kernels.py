@@ -1,0 +1,410 @@
+"""Clicks while a cell waits, in real kernels of several versions, without a browser."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import zmq
+from jupyter_client import BlockingKernelClient, KernelManager
+from jupyter_client.kernelspec import KernelSpec
+
+DEADLINE_S = 30.0
+# 7.4 is what the package asks for and what the environment has; these are what others may have.
+OTHER_VERSIONS = ("6.31.0", "7.2.0")
+
+WAIT = """
+import threading, time
+from inductiva_widgets.notebook.pump import comm_pump
+def wait_for(event, seconds=20):
+    end = time.monotonic() + seconds
+    with comm_pump() as pump:
+        while not event.wait(0.02) and time.monotonic() < end:
+            pump()
+"""
+
+
+class Kernel:
+    """A kernel process and the front end's end of its channels."""
+
+    def __init__(self, folder, **environment):
+        self._context = zmq.Context()
+        self._manager = KernelManager(
+            context=self._context, connection_file=str(folder / "kernel.json")
+        )
+        self._manager._kernel_spec = KernelSpec(
+            argv=[sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
+            display_name="test",
+            language="python",
+        )
+        home = {"HOME": str(folder), "IPYTHONDIR": str(folder / "ipython"), "TMPDIR": str(folder)}
+        self._manager.start_kernel(env={**os.environ, **home, **environment}, cwd=str(folder))
+        self._client = BlockingKernelClient(context=self._context)
+        self._client.load_connection_info(self._manager.get_connection_info())
+        self._client.start_channels()
+        self._client.wait_for_ready(timeout=DEADLINE_S)
+        self.seen = []
+
+    def close(self):
+        self._client.stop_channels()
+        self._manager.shutdown_kernel(now=True)
+        self._manager.cleanup_resources()
+        self._context.destroy(linger=0)
+
+    # -- what a front end sends --------------------------------------------------------------
+
+    def execute(self, code, *, stop_on_error=True):
+        return self._client.execute(code, stop_on_error=stop_on_error)
+
+    def click(self, comm_id, content):
+        data = {"method": "custom", "content": content}
+        message = self._client.session.msg("comm_msg", {"comm_id": comm_id, "data": data})
+        self._client.shell_channel.send(message)
+        return message["header"]["msg_id"]
+
+    def call(self, comm_id, call_id, method="outputs.cancel", **params):
+        content = {"kind": "call", "id": call_id, "method": method, "params": params}
+        return self.click(comm_id, content)
+
+    def interrupt(self):
+        self._manager.interrupt_kernel()
+
+    # -- what a front end reads --------------------------------------------------------------
+
+    def until(self, found):
+        """Reads what the kernel publishes up to the first message for which `found` is true."""
+        end = time.monotonic() + DEADLINE_S
+        while time.monotonic() < end:
+            with contextlib.suppress(queue.Empty):
+                message = self._client.get_iopub_msg(timeout=0.5)
+                self.seen.append(message)
+                if found(message):
+                    return message
+        raise AssertionError([(m["msg_type"], m["content"]) for m in self.seen[-10:]])
+
+    def until_printed(self, text):
+        return self.until(lambda m: m["msg_type"] == "stream" and text in m["content"]["text"])
+
+    def until_done(self, cell):
+        """Reads to the end of a cell; what it printed, and the name of its error."""
+        self.until(
+            lambda m: (
+                m["parent_header"].get("msg_id") == cell
+                and m["msg_type"] == "status"
+                and m["content"]["execution_state"] == "idle"
+            )
+        )
+        return self.printed_by(cell), next(
+            (m["content"]["ename"] for m in self.of(cell) if m["msg_type"] == "error"), None
+        )
+
+    def run(self, code):
+        printed, error = self.until_done(self.execute(code))
+        assert error is None, self.seen[-5:]
+        return printed
+
+    def until_comm(self, kind, **wanted):
+        """A custom message of a widget with these values."""
+
+        def found(message):
+            data = message["content"].get("data", {})
+            content = data.get("content", {}) if data.get("method") == "custom" else {}
+            return content.get("kind") == kind and wanted.items() <= content.items()
+
+        return self.until(found)
+
+    def of(self, cell):
+        return [m for m in self.seen if m["parent_header"].get("msg_id") == cell]
+
+    def printed_by(self, cell):
+        return "".join(m["content"]["text"] for m in self.of(cell) if m["msg_type"] == "stream")
+
+    def has_ended(self, cell):
+        return any(
+            m["msg_type"] == "status" and m["content"]["execution_state"] == "idle"
+            for m in self.of(cell)
+        )
+
+
+@pytest.fixture(scope="module")
+def environment(engine):
+    return {"INDUCTIVA_API_KEY": engine.key, "INDUCTIVA_API_URL": engine.url}
+
+
+@pytest.fixture(
+    scope="module",
+    params=[None, *(pytest.param(version, marks=pytest.mark.full) for version in OTHER_VERSIONS)],
+    ids=lambda version: f"ipykernel-{version or 'here'}",
+)
+def kernel(request, environment, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("kernel")
+    more = {}
+    if request.param is not None:
+        subprocess.run(
+            [
+                sys.executable,
+                *("-m", "pip", "install", "--quiet", "--no-deps", "--target", folder / "site"),
+                *(f"ipykernel=={request.param}", "nest-asyncio"),
+            ],
+            check=True,
+            timeout=100,
+        )
+        more["PYTHONPATH"] = str(folder / "site")
+    with contextlib.closing(Kernel(folder, **environment, **more)) as started:
+        version = started.run("import ipykernel; print(ipykernel.__version__)").strip()
+        assert version == request.param or (request.param is None and version >= "7.4")
+        yield started
+
+
+@pytest.fixture
+def running(engine):
+    task_id = engine.submit("sleep 60")
+    engine.reach(task_id, "computation-started")
+    yield task_id
+    engine.call("POST", f"/tasks/{task_id}/kill")
+    engine.finish(task_id)
+
+
+def show_and_wait(kernel, task_id, wait="task.wait()"):
+    """Runs the usual cell; the cell and the comm of the view that it shows."""
+    cell = kernel.execute(
+        f"import inductiva_widgets as iw\ntask = iw.Task({task_id!r})\nprint('ended', {wait})"
+    )
+    shown = kernel.until(
+        lambda m: m["msg_type"] == "comm_open" and task_id in str(m["content"]["data"])
+    )
+    kernel.until(lambda m: m["msg_type"] == "display_data")
+    return cell, shown["content"]["comm_id"]
+
+
+def test_clicks_are_handled_while_the_cell_waits_and_queued_cells_run_afterwards(kernel, running):
+    cell, comm_id = show_and_wait(kernel, running)
+    queued = [kernel.execute(f"print('cell {number}')") for number in range(3)]
+
+    for number in range(3):
+        kernel.call(comm_id, f"n{number}")
+        kernel.until_comm("ack", id=f"n{number}")
+        kernel.until_comm("result", id=f"n{number}")
+    assert not kernel.has_ended(cell)
+    assert not any(map(kernel.of, queued))
+    kernel.call(comm_id, "kill", "task.kill", task_id=running)
+    kernel.until_comm("ack", id="kill")
+
+    printed, error = kernel.until_done(cell)
+    assert (printed, error) == ("ended killed\n", None)
+    assert [kernel.until_done(one) for one in queued] == [
+        (f"cell {number}\n", None) for number in range(3)
+    ]
+    starts = [m["parent_header"]["msg_id"] for m in kernel.seen if m["msg_type"] == "execute_input"]
+    assert starts[-3:] == queued
+
+
+def test_an_interrupt_stops_the_waiting_only_and_says_so(kernel, running, engine):
+    cell, comm_id = show_and_wait(kernel, running)
+    kernel.call(comm_id, "before")
+    kernel.until_comm("ack", id="before")
+
+    start = time.monotonic()
+    kernel.interrupt()
+    printed, error = kernel.until_done(cell)
+
+    assert time.monotonic() - start < 2.0
+    assert error == "KeyboardInterrupt"
+    assert "Stopped waiting" in printed
+    assert "goes on" in printed
+    assert engine.status(running)["status"] == "computation-started"
+    kernel.call(comm_id, "after")
+    kernel.until_comm("ack", id="after")
+    kernel.interrupt()  # of an idle kernel
+    assert kernel.run("print(1 + 1)") == "2\n"
+
+
+def test_an_interrupt_inside_sync_context_kills_the_task(kernel, running, engine):
+    cell = kernel.execute(
+        "import inductiva_widgets as iw\n"
+        f"with iw.Task({running!r}).sync_context() as task:\n"
+        "    print('waiting', flush=True)\n"
+        "    task.wait()"
+    )
+    kernel.until_printed("waiting")
+    kernel.until(lambda m: m["msg_type"] == "display_data")
+
+    kernel.interrupt()
+    printed, error = kernel.until_done(cell)
+
+    assert error == "KeyboardInterrupt"
+    assert "Killing task" in printed
+    assert engine.finish(running)["status"] == "killed"
+
+
+def test_an_awaited_wait_lets_clicks_through_as_well(kernel, running):
+    cell, comm_id = show_and_wait(kernel, running, "await task.wait_async()")
+
+    kernel.call(comm_id, "kill", "task.kill", task_id=running)
+    kernel.until_comm("ack", id="kill")
+
+    assert kernel.until_done(cell) == ("ended killed\n", None)
+
+
+def test_a_wait_in_a_thread_is_a_plain_wait(kernel, engine):
+    task_id = engine.submit("sleep 0.3")
+
+    printed = kernel.run(
+        "import threading, inductiva_widgets as iw\n"
+        f"task, got = iw.Task({task_id!r}), []\n"
+        "thread = threading.Thread(target=lambda: got.append(task.wait()))\n"
+        "thread.start(); thread.join(); print(got)"
+    )
+
+    assert printed.endswith("['success']\n")
+
+
+# -- the pump by itself ------------------------------------------------------------------------
+
+BUTTON = (
+    WAIT
+    + """
+import ipywidgets
+class Button(ipywidgets.DOMWidget):
+    pass
+done, clicks, threads = threading.Event(), [], set()
+button = Button()
+def on_click(widget, content, buffers):
+    clicks.append(content["name"])
+    threads.add(threading.current_thread() is threading.main_thread())
+    widget.send({"kind": "ack", "id": content["name"]})
+    if content["name"] == "slow":
+        time.sleep(20)
+    if content["name"] == "nest":
+        wait_for(inner)
+        widget.send({"kind": "nested", "id": "over"})
+    if content["name"] == "inner":
+        inner.set()
+    if content["name"] == "done":
+        done.set()
+inner = threading.Event()
+button.on_msg(on_click)
+print(button.model_id)
+"""
+)
+
+
+@pytest.fixture
+def button(kernel):
+    return kernel.run(BUTTON).strip()
+
+
+def test_a_bare_wait_loop_handles_clicks_on_the_main_thread(kernel, button):
+    cell = kernel.execute("wait_for(done); print(clicks, threads)")
+    kernel.until(lambda m: m["msg_type"] == "execute_input")
+
+    for name in ("a", "b", "done"):
+        kernel.click(button, {"name": name})
+        kernel.until_comm("ack", id=name)
+
+    assert kernel.until_done(cell) == ("['a', 'b', 'done'] {True}\n", None)
+
+
+def test_what_the_cell_prints_after_a_click_stays_in_the_cell(kernel, button):
+    cell = kernel.execute("wait_for(done); print('after'); display('shown')")
+    kernel.until(lambda m: m["msg_type"] == "execute_input")
+    kernel.click(button, {"name": "done"})
+
+    printed, _ = kernel.until_done(cell)
+
+    assert printed == "after\n"
+    assert [m["msg_type"] for m in kernel.of(cell)].count("display_data") == 1
+
+
+def test_a_click_inside_the_wait_of_a_click_is_handled(kernel, button):
+    cell = kernel.execute("wait_for(done); print(clicks)")
+    queued = kernel.execute("print('queued')")
+    kernel.until(lambda m: m["msg_type"] == "execute_input")
+
+    kernel.click(button, {"name": "nest"})
+    kernel.until_comm("ack", id="nest")
+    kernel.click(button, {"name": "inner"})
+    kernel.until_comm("nested", id="over")
+    kernel.click(button, {"name": "done"})
+
+    assert kernel.until_done(cell) == ("['nest', 'inner', 'done']\n", None)
+    assert kernel.until_done(queued) == ("queued\n", None)
+
+
+@pytest.mark.parametrize("name", ["slow", "nest"])
+def test_an_interrupt_while_a_click_is_handled_ends_the_wait(kernel, button, name):
+    cell = kernel.execute("wait_for(done)")
+    kernel.until(lambda m: m["msg_type"] == "execute_input")
+    kernel.click(button, {"name": name})
+    kernel.until_comm("ack", id=name)
+
+    start = time.monotonic()
+    kernel.interrupt()
+    _, error = kernel.until_done(cell)
+
+    assert time.monotonic() - start < 2.0
+    assert error == "KeyboardInterrupt"
+    kernel.interrupt()  # of an idle kernel
+    assert kernel.run("print(clicks)") == f"['{name}']\n"
+
+
+@pytest.mark.full
+def test_hundreds_of_cells_and_clicks_keep_their_order_and_none_is_lost(kernel, button):
+    cell = kernel.execute("wait_for(done)")
+    kernel.until(lambda m: m["msg_type"] == "execute_input")
+    queued = []
+    for number in range(200):
+        queued.append(kernel.execute(f"ran.append({number})" if number else "ran = [0]"))
+        kernel.click(button, {"name": f"c{number}"})
+    kernel.click(button, {"name": "done"})
+
+    kernel.until_done(cell)
+    kernel.until_done(queued[-1])
+
+    assert kernel.run("print(ran == [*range(200)])") == "True\n"
+    assert kernel.run("print(clicks == [f'c{n}' for n in range(200)] + ['done'])") == "True\n"
+
+
+# -- elsewhere ---------------------------------------------------------------------------------
+
+
+def test_a_plain_python_process_waits_and_is_interrupted_as_usual(engine, environment, running):
+    code = f"import inductiva_widgets as iw; print('go', flush=True); iw.Task({running!r}).wait()"
+    with subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, **environment},
+        text=True,
+    ) as process:
+        lines = [process.stdout.readline(), process.stdout.readline()]
+        process.send_signal(2)
+        start = time.monotonic()
+        out, err = process.communicate(timeout=20)
+
+    assert lines[0] == "go\n"
+    assert "In Progress" in lines[1] or "tarted" in lines[1]
+    assert time.monotonic() - start < 2.0
+    assert "Stopped waiting" in out
+    assert err.rstrip().endswith("KeyboardInterrupt")
+    assert engine.status(running)["status"] == "computation-started"
+
+
+def test_importing_the_pump_loads_no_kernel():
+    code = "import sys, inductiva_widgets.notebook.pump as p; print('ipykernel' in sys.modules)"
+
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(__file__).parent,
+    )
+
+    assert done.stdout == "False\n"

@@ -1,0 +1,296 @@
+"""Where address, key and folder come from, and what is refused before anything is sent."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import pickle
+import traceback
+from pathlib import Path
+
+import pytest
+
+from inductiva_widgets import backend as backends
+from inductiva_widgets.api import config
+from inductiva_widgets.errors import ConfigurationError, UserInputError
+
+CANARY = "canary-key.0123456789"
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    monkeypatch.setattr(backends, "_default", None)
+    return tmp_path
+
+
+@pytest.fixture
+def key_file(home):
+    path = config.key_file()
+    path.parent.mkdir(parents=True)
+    return path
+
+
+def text_of(error):
+    return "".join(traceback.format_exception(error)) + repr(error) + error.hint
+
+
+# -- the key -------------------------------------------------------------------------------------
+
+
+def test_without_a_key_anywhere_there_are_no_settings(home):
+    assert config.load() is None
+    assert config.find_key() is None
+
+
+def test_the_argument_comes_before_the_environment_before_the_file(key_file, monkeypatch):
+    key_file.write_text("from-file")
+    assert config.load().key.reveal() == "from-file"
+    assert config.load().key_source == f"the file {key_file}"
+
+    monkeypatch.setenv("INDUCTIVA_API_KEY", "from-environment")
+    assert config.load().key.reveal() == "from-environment"
+    assert config.load().key_source == "the variable INDUCTIVA_API_KEY"
+
+    assert config.load(key="from-argument").key.reveal() == "from-argument"
+    assert config.load(key="from-argument").key_source == "the argument"
+
+
+@pytest.mark.parametrize("text", [f"{CANARY}\n", f"  {CANARY}\r\n", f"\ufeff{CANARY}"])
+def test_a_key_is_stripped_wherever_it_comes_from(key_file, monkeypatch, text):
+    key_file.write_text(text, encoding="utf-8")
+    assert config.load().key.reveal() == CANARY
+
+    monkeypatch.setenv("INDUCTIVA_API_KEY", text.strip("\ufeff"))
+    assert config.load().key.reveal() == CANARY
+
+
+@pytest.mark.parametrize("text", ["", "  ", "\n"])
+def test_a_blank_variable_or_file_is_no_key(key_file, monkeypatch, text):
+    key_file.write_text(text)
+    monkeypatch.setenv("INDUCTIVA_API_KEY", text)
+
+    assert config.load() is None
+
+
+BAD_KEYS = [
+    f"'{CANARY}'",
+    f'"{CANARY}"',
+    f"{CANARY}\nX-Evil: 1",
+    f"{CANARY} {CANARY}",
+    f"Bearer {CANARY}",
+    f"{CANARY}é",
+    f"{CANARY}/",
+]
+
+
+@pytest.mark.parametrize("text", BAD_KEYS)
+@pytest.mark.parametrize("source", ["argument", "environment", "file"])
+def test_a_key_with_other_characters_is_refused_and_not_echoed(key_file, monkeypatch, text, source):
+    if source == "environment":
+        monkeypatch.setenv("INDUCTIVA_API_KEY", text)
+    elif source == "file":
+        key_file.write_text(text, encoding="utf-8")
+
+    with pytest.raises(ConfigurationError) as caught:
+        config.load(key=text if source == "argument" else None)
+
+    where = {"argument": "argument", "environment": "INDUCTIVA_API_KEY", "file": str(key_file)}
+    assert where[source] in str(caught.value)
+    assert CANARY not in text_of(caught.value)
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize("text", ["", "  \n"])
+def test_an_empty_key_as_argument_is_refused(text):
+    with pytest.raises(ConfigurationError, match="empty"):
+        config.load(key=text)
+
+
+def test_a_key_file_that_cannot_be_read_is_told_and_not_passed_over(key_file):
+    key_file.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ConfigurationError, match="cannot be read") as caught:
+        config.load()
+    assert str(key_file) in str(caught.value)
+
+    key_file.unlink()
+    key_file.mkdir()
+    with pytest.raises(ConfigurationError, match="cannot be read"):
+        config.load()
+
+
+def test_a_home_without_the_folder_is_no_error(home):
+    (home / ".inductiva").write_text("a file where the folder would be")
+
+    assert config.find_key() is None
+
+
+def test_the_key_shows_itself_nowhere():
+    key = config.ApiKey(CANARY)
+    settings = config.load(key=CANARY)
+    backend = backends.Backend(settings)
+
+    for thing in (key, settings, backend, backend.client, [settings], {"key": key}):
+        assert CANARY not in repr(thing)
+        assert CANARY not in str(thing)
+        assert CANARY not in f"{thing}"
+    backend.close()
+
+
+@pytest.mark.parametrize("action", [pickle.dumps, copy.deepcopy, copy.copy])
+def test_the_key_cannot_be_pickled_or_copied(action):
+    with pytest.raises(TypeError):
+        action(config.ApiKey(CANARY))
+
+
+def test_settings_cannot_be_changed():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        config.load(key=CANARY).url = "https://elsewhere"
+
+
+# -- the address ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("address", "normal"),
+    [
+        ("https://api.inductiva.ai", "https://api.inductiva.ai"),
+        ("https://api.inductiva.ai/", "https://api.inductiva.ai"),
+        (" HTTPS://API.Inductiva.AI// ", "https://api.inductiva.ai"),
+        ("https://api.inductiva.ai:443", "https://api.inductiva.ai"),
+        ("https://api.inductiva.ai:8443/v1/", "https://api.inductiva.ai:8443/v1"),
+        ("http://localhost:8000", "http://localhost:8000"),
+        ("http://127.0.0.1:8000/", "http://127.0.0.1:8000"),
+        ("http://127.8.9.1:80", "http://127.8.9.1"),
+        ("http://[::1]:8000", "http://[::1]:8000"),
+    ],
+)
+def test_an_address_is_normalised(address, normal):
+    assert config.normalise_url(address) == normal
+    assert config.normalise_url(normal) == normal
+
+
+BAD_ADDRESSES = [
+    "",
+    "api.inductiva.ai",
+    "ftp://api.inductiva.ai",
+    "https://",
+    "https:///tasks",
+    "file:///etc/passwd",
+    f"https://user:{CANARY}@api.inductiva.ai",
+    f"https://{CANARY}@api.inductiva.ai",
+    f"https://:{CANARY}@api.inductiva.ai",
+    f"https://api.inductiva.ai?key={CANARY}",
+    f"https://api.inductiva.ai/#{CANARY}",
+    "https://api.inductiva.ai:port",
+    "https://api.inductiva.ai:99999",
+    "https://[::1",
+    "https://bad host/",
+    "https://bad\\host/",
+    "http://api.inductiva.ai",
+    "http://192.168.1.5:8000",
+    "http://0.0.0.0",
+    "http://localhost.example",
+    "http://127.0.0.1.example",
+]
+
+
+@pytest.mark.parametrize("address", BAD_ADDRESSES)
+def test_an_address_that_cannot_work_is_refused_without_showing_secrets(address, monkeypatch):
+    monkeypatch.setenv("INDUCTIVA_API_URL", address or "x")
+
+    for attempt in (lambda: config.normalise_url(address), lambda: config.load(key="a")):
+        with pytest.raises(ConfigurationError) as caught:
+            attempt()
+        assert CANARY not in text_of(caught.value)
+        assert caught.value.hint
+
+
+def test_the_address_comes_from_argument_environment_or_default(monkeypatch):
+    assert config.load(key="a").url == "https://api.inductiva.ai"
+
+    monkeypatch.setenv("INDUCTIVA_API_URL", "https://one.example/")
+    assert config.load(key="a").url == "https://one.example"
+    assert config.load(key="a", url="https://two.example").url == "https://two.example"
+
+
+def test_one_address_has_one_id_that_does_not_show_it():
+    one = config.load(key="a", url="https://one.example/")
+    same = config.load(key="b", url="HTTPS://one.example:443")
+    two = config.load(key="a", url="https://two.example")
+
+    assert one.backend_id == same.backend_id != two.backend_id
+    assert len(one.backend_id) == 12
+    assert set(one.backend_id) <= set("0123456789abcdef")
+    assert one.name == "one.example"
+
+
+@pytest.mark.parametrize(
+    ("host", "local"),
+    [
+        ("localhost", True),
+        ("LOCALHOST", True),
+        ("127.0.0.1", True),
+        ("127.255.0.9", True),
+        ("::1", True),
+        ("[::1]", True),
+        ("0.0.0.0", False),
+        ("10.0.0.1", False),
+        ("localhost.example", False),
+        ("", False),
+    ],
+)
+def test_loopback_is_this_machine_only(host, local):
+    assert config.is_loopback(host) is local
+
+
+# -- the folder ----------------------------------------------------------------------------------
+
+
+def test_the_output_folder_comes_from_argument_environment_or_default(home, monkeypatch):
+    assert config.load(key="a").output_dir == Path("inductiva_output")
+
+    monkeypatch.setenv("INDUCTIVA_OUTPUT_DIR", "~/from-environment")
+    assert config.load(key="a").output_dir == home / "from-environment"
+    assert config.load(key="a", output_dir="~/given").output_dir == home / "given"
+    assert config.load(key="a", output_dir=Path("here")).output_dir == Path("here")
+
+
+# -- connecting ----------------------------------------------------------------------------------
+
+
+def test_connect_makes_the_newest_backend_the_default():
+    first = backends.connect(key="a", url="https://one.example")
+    second = backends.connect(key="a", url="https://two.example")
+
+    assert first is not second
+    assert backends.default() is second
+    assert repr(second) == "<Backend two.example>"
+    assert not second.is_local
+
+
+def test_connect_without_a_key_and_without_the_local_engine_says_where_it_looked():
+    with pytest.raises(ConfigurationError) as caught:
+        backends.connect(local=False)
+
+    assert "INDUCTIVA_API_KEY" in caught.value.hint
+
+
+@pytest.mark.parametrize("given", [{"key": "a"}, {"url": "https://one.example"}])
+def test_the_local_engine_takes_neither_key_nor_address(given):
+    with pytest.raises(UserInputError):
+        backends.connect(local=True, **given)
+
+
+def test_find_starts_nothing(home, monkeypatch):
+    monkeypatch.setenv("INDUCTIVA_WIDGETS_DATA_DIR", str(home / "data"))
+
+    assert backends.find() is None
+    assert not (home / "data").exists()
+
+
+def test_find_uses_the_key_that_is_there(monkeypatch):
+    monkeypatch.setenv("INDUCTIVA_API_KEY", CANARY)
+
+    assert backends.find().name == "api.inductiva.ai"
