@@ -24,7 +24,8 @@ if TYPE_CHECKING:
         unload_ipython_extension,
     )
     from inductiva_widgets.notebook.widgets import TaskMonitor
-    from inductiva_widgets.tasks import Task, TaskList
+    from inductiva_widgets.task import Task
+    from inductiva_widgets.tasks import TaskList
 
 __all__ = [
     "Backend",
@@ -46,7 +47,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "Backend": "backend",
     "InductivaWidgetsError": "errors",
-    "Task": "tasks",
+    "Task": "task",
     "TaskList": "tasks",
     "TaskMonitor": "notebook.widgets",
     "connect": "backend",

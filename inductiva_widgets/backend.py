@@ -14,7 +14,7 @@ from inductiva_widgets.watch import STEPS_S, Watcher
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from inductiva_widgets.api.http import Timeouts
+    from inductiva_widgets.api.sessions import Timeouts
     from inductiva_widgets.local import EngineInfo
 
 __all__ = ["Backend", "connect", "default"]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from inductiva_widgets.backend import Backend
 
-__all__ = ["Command", "check_inputs", "submit_task"]
+__all__ = ["Command", "check_inputs", "check_metadata", "submit_task"]
 
 Command = str | Mapping[str, Any]
 
@@ -178,3 +178,10 @@ def _pack(target: zipfile.ZipFile, path: Path, name: str) -> None:
         target.writestr(info, path.read_bytes().replace(b"\r\n", b"\n"))
     elif path.is_file():
         target.write(path, name)
+
+
+def check_metadata(metadata: Mapping[str, str]) -> None:
+    """Refuses keys and values that are empty or no text."""
+    texts: list[object] = [*metadata.keys(), *metadata.values()]
+    if not all(isinstance(text, str) and text for text in texts):
+        raise UserInputError("Metadata keys and values are non-empty texts.")

@@ -11,7 +11,8 @@ import msgspec
 
 from inductiva_widgets.api import models
 from inductiva_widgets.api.clock import ServerClock
-from inductiva_widgets.api.http import ApiTransport, LinkTransport, Timeouts
+from inductiva_widgets.api.http import ApiTransport
+from inductiva_widgets.api.links import LinkTransport
 from inductiva_widgets.errors import BadPayloadError, NotFoundError, UserInputError
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from inductiva_widgets.api.config import Config
     from inductiva_widgets.api.http import Query
+    from inductiva_widgets.api.sessions import Timeouts
 
 __all__ = ["MAX_PAGE", "Client", "check_task_id"]
 

@@ -17,7 +17,7 @@ from inductiva_widgets.service.dispatch import service_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from inductiva_widgets.tasks import Task
+    from inductiva_widgets.task import Task
     from inductiva_widgets.watch import Observation
 
 __all__ = ["TASK_MIME", "monitor", "say", "task_bundle", "waiting_cell"]

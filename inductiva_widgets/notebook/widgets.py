@@ -20,7 +20,7 @@ import traitlets
 from inductiva_widgets.errors import UserInputError
 from inductiva_widgets.service.dispatch import Service, service_of
 from inductiva_widgets.service.protocol import selected_indices, service_error, task_summary
-from inductiva_widgets.tasks import Task
+from inductiva_widgets.task import Task
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

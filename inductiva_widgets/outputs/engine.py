@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from inductiva_widgets.api.http import LinkTransport
+    from inductiva_widgets.api.links import LinkTransport
     from inductiva_widgets.outputs.extract import Overwrite
     from inductiva_widgets.outputs.progress import Progress
 

@@ -31,7 +31,7 @@ from inductiva_widgets.outputs.ranges import ByteRange
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from inductiva_widgets.api.http import LinkReply, LinkTransport
+    from inductiva_widgets.api.links import LinkReply, LinkTransport
 
 __all__ = ["LinkSource", "RemoteArchive", "RetryPolicy", "Stop", "Version"]
 

@@ -18,7 +18,7 @@ from inductiva_widgets.service.protocol import (
     selected_indices,
     service_error,
 )
-from inductiva_widgets.tasks import Task
+from inductiva_widgets.task import Task
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

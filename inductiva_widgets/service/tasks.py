@@ -25,7 +25,7 @@ from inductiva_widgets.service.protocol import (
     service_error,
     task_summary,
 )
-from inductiva_widgets.tasks import Task
+from inductiva_widgets.task import Task
 from inductiva_widgets.watch import HIDDEN_S, STEPS_S
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from inductiva_widgets.api.config import ApiKey, Config
-from inductiva_widgets.api.http import Timeouts
+from inductiva_widgets.api.sessions import Timeouts
 from inductiva_widgets.backend import Backend
 
 

@@ -11,7 +11,8 @@ import zipfile
 import pytest
 from archive_server import SIGNATURE, ArchiveServer, Source, zipped
 
-from inductiva_widgets.api.http import LinkTransport, Timeouts
+from inductiva_widgets.api.links import LinkTransport
+from inductiva_widgets.api.sessions import Timeouts
 from inductiva_widgets.errors import (
     BadArchiveError,
     CorruptMemberError,

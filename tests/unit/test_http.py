@@ -16,7 +16,9 @@ from scripted import RESET, SILENCE, Answer, ScriptedServer, ok, refusal
 
 from inductiva_widgets.api import http as transport_module
 from inductiva_widgets.api.config import ApiKey
-from inductiva_widgets.api.http import ApiTransport, LinkTransport, Timeouts
+from inductiva_widgets.api.http import ApiTransport
+from inductiva_widgets.api.links import LinkTransport, _redirect_target
+from inductiva_widgets.api.sessions import Timeouts, server_date
 from inductiva_widgets.errors import (
     ApiError,
     AuthenticationError,
@@ -391,11 +393,11 @@ def test_the_services_clock_is_read_from_its_answer(api, server):
     ],
 )
 def test_an_absurd_date_is_no_date(date):
-    assert transport_module._server_date(date) is None
+    assert server_date(date) is None
 
 
 def test_a_date_without_zone_is_utc():
-    date = transport_module._server_date("Mon, 16 Jun 2025 18:16:34 -0000")
+    date = server_date("Mon, 16 Jun 2025 18:16:34 -0000")
 
     assert date == dt.datetime(2025, 6, 16, 18, 16, 34, tzinfo=dt.timezone.utc)
 
@@ -528,7 +530,7 @@ def test_a_redirect_to_something_else_than_http_is_refused(links, server, target
 )
 def test_a_redirect_never_leads_inward_or_from_https_to_http(target):
     with pytest.raises(ServiceConnectionError, match=r"storage\.test"):
-        transport_module._redirect_target("https://storage.test/a", target)
+        _redirect_target("https://storage.test/a", target)
 
 
 def test_a_redirect_from_here_to_plain_http_elsewhere_is_refused(links, server):

@@ -11,7 +11,7 @@ from archive_server import ArchiveServer, Source, zipped
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from inductiva_widgets.api.http import LinkTransport
+from inductiva_widgets.api.links import LinkTransport
 from inductiva_widgets.errors import CorruptMemberError, NotFoundError, UserInputError
 from inductiva_widgets.outputs.archive import TAIL_BYTES
 from inductiva_widgets.outputs.engine import Outputs
