@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["OutputCommands"]
 
+ENDED_KEPT = 50  # tasks whose last download is remembered
 FILE_STATES = {"waiting": 1, "fetching": 2, "verified": 3, "skipped": 4, "failed": 5}
 
 
@@ -106,6 +107,7 @@ class OutputCommands:
         self._lock = threading.Lock()
         self._tasks: dict[str, Task] = {}
         self._running: dict[str, _Running] = {}
+        self._ended: dict[str, _Running] = {}  # the last one of a task, newest last
 
     def list_files(self, params: dict[str, Any]) -> tuple[dict[str, Any], list[bytes]]:
         """The packed listing of a task's outputs.
@@ -176,9 +178,15 @@ class OutputCommands:
         return {}
 
     def tell_running(self, listener: Listener) -> None:
-        """Tells a new listener of a task's topic which downloads are on their way."""
+        """Tells a new listener of a task's topic its downloads on their way, or the last one.
+
+        A page that is loaded again so still shows which files were verified.
+        """
         with self._lock:
             mine = [r for r in self._running.values() if listener.topic == f"task/{r.task_id}"]
+            ended = self._ended.get(listener.topic.removeprefix("task/"))
+        if not mine and ended is not None:
+            mine = [ended]
         for running in mine:
             running.tell_whole(partial(self._hub.deliver, listener))
 
@@ -200,6 +208,10 @@ class OutputCommands:
         if running.tell(self._publisher(running))["download"]["state"] != "running":
             with self._lock:
                 self._running.pop(running.download_id, None)
+                self._ended.pop(running.task_id, None)
+                self._ended[running.task_id] = running
+                if len(self._ended) > ENDED_KEPT:
+                    del self._ended[next(iter(self._ended))]
 
     def _publisher(self, running: _Running) -> Callable[[dict[str, Any]], None]:
         return partial(self._hub.publish, f"task/{running.task_id}")

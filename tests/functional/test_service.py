@@ -455,6 +455,23 @@ def test_a_late_listener_is_told_what_runs_and_the_first_one_misses_nothing(
         assert told == dict.fromkeys(range(10), VERIFIED)
 
 
+def test_a_page_that_comes_back_still_sees_what_was_verified(service, finished):
+    meta, names = listed(service, finished)
+    first = Page(service, f"task/{finished}")
+    state, _ = service.call(
+        "outputs.download",
+        {"task_id": finished, "revision": meta["revision"]},
+        ticked(names, names[:3]),
+    )
+    first.read(state="done")
+    first.listener.close()
+
+    again = Page(service, f"task/{finished}").read(download_id=state["download_id"])
+
+    assert again["state"] == "done"
+    assert set(pairs(again["changed"])) == set(range(3))
+
+
 def test_a_listener_of_another_task_hears_nothing_of_a_download(service, engine, finished):
     other = engine.run("true")["task_id"]
     meta, _ = listed(service, finished)
