@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import shutil
@@ -68,14 +69,17 @@ def engine(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def lab(engine, tmp_path_factory):
+def lab(engine, tmp_path_factory, request):
     home = tmp_path_factory.mktemp("lab")
     root = home / "root"
     shutil.copytree(ROOT / "notebooks", root, ignore=shutil.ignore_patterns("__pycache__"))
     settings = home / "settings"
-    notices = settings / "@jupyterlab" / "apputils-extension"
-    notices.mkdir(parents=True)
-    (notices / "notification.jupyterlab-settings").write_text(QUIET)
+    folder = settings / "@jupyterlab" / "apputils-extension"
+    folder.mkdir(parents=True)
+    (folder / "notification.jupyterlab-settings").write_text(QUIET)
+    if (subshells := getattr(request.module, "COMMS_OVER_SUBSHELLS", None)) is not None:
+        setting = json.dumps({"commsOverSubshells": subshells})
+        (folder / "kernels-settings.jupyterlab-settings").write_text(setting)
     token = secrets.token_hex(16)
     port = _free_port()
     environment = {
