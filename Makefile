@@ -66,7 +66,7 @@ $(BUNDLE): $(SOURCES) js/node_modules/.installed
 
 # The extension's files are copied into the environment, so a new bundle means a new install.
 $(VENV)/.demo: $(BUNDLE) pyproject.toml inductiva_widgets/lab/install.json
-	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	HATCH_JUPYTER_BUILDER_SKIP_NPM=1 $(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $@
 
 $(VENV)/.dev: requirements/dev.txt $(VENV)/.demo

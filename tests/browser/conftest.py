@@ -129,8 +129,9 @@ def lab(engine, tmp_path_factory, request):
         assert not left, f"left behind by JupyterLab: {left}"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium():
+    """Not for the whole session: Playwright's loop would be in the way of other tests' loops."""
     path = next(filter(None, map(shutil.which, NAMES)), None)
     assert path, "no Chromium: scripts/chromium.py says how to install it"
     with sync_playwright() as playwright:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import nbclient
@@ -47,3 +50,27 @@ def test_notebook_runs(workplace, name):
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
     kinds = {kind for output in outputs for kind in output.get("data", {})}
     assert {"application/vnd.jupyter.widget-view+json", "image/png", "text/html"} <= kinds
+
+
+def test_the_readmes_lines_run(workplace):
+    """As they stand, but for a coarser simulation."""
+    (block,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    command = "python dam_break.py config.json"
+    assert block.count(command) == 1
+    code = (
+        block.replace(command, f"{command} --set spacing=0.1") + "print(sorted(folder.rglob('*')))"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=workplace,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert "ParticleData_Fluid_40.vtk" in done.stdout
+    assert "results.csv" in done.stdout
+    assert "ParticleData_Fluid_4.vtk" not in done.stdout.rpartition("[")[2]
