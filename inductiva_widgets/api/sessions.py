@@ -158,10 +158,10 @@ def _ours(error: Exception, host: str) -> InductivaWidgetsError | None:
             hint="Behind an inspecting proxy set REQUESTS_CA_BUNDLE to its certificate.",
         )
     if isinstance(error, (requests.RequestException, low.HTTPError, OSError)):
-        return ServiceConnectionError(
-            f"No connection to {host}.",
-            hint="Check the address, the network, and the proxy or VPN settings.",
-        )
+        hint = "Check the address, the network, and the proxy or VPN settings."
+        if is_loopback(urlsplit(f"//{host}").hostname or ""):
+            hint = "Is the engine running? inductiva_widgets.connect() finds or starts one."
+        return ServiceConnectionError(f"No connection to {host}.", hint=hint)
     return None
 
 
