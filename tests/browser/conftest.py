@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 import pytest
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 
 from inductiva_widgets import local
 
@@ -37,6 +37,7 @@ FLAGS = [
 ]
 QUIET = '{"fetchNews": "false", "checkForUpdates": false, "doNotDisturbMode": true}'
 READY_S = 60
+expect.set_options(timeout=15_000)  # against hangs only: machines may be slow
 
 
 def pytest_collection_modifyitems(items):
@@ -44,6 +45,18 @@ def pytest_collection_modifyitems(items):
         if "browser" in Path(item.fspath).parts:
             item.add_marker(pytest.mark.browser)
             item.add_marker(pytest.mark.timeout(300))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item):
+    """Keeps a picture of what the browser showed when a test failed."""
+    report = yield
+    page = getattr(item, "funcargs", {}).get("page")
+    if report.when == "call" and report.failed and page is not None:
+        folder = Path(__file__).parent / "screenshots"
+        folder.mkdir(exist_ok=True)
+        page.screenshot(path=folder / f"failed-{item.name}.png")
+    return report
 
 
 @dataclass

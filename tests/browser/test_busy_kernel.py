@@ -58,7 +58,7 @@ def test_kill_while_another_cell_is_busy_waits_for_the_kernel_and_says_so(lab, p
 
     ask_to_kill(monitor)
 
-    expect(monitor).to_contain_text("Waiting for the kernel", timeout=4000)
+    expect(monitor).to_contain_text("Waiting for the kernel", timeout=5000)
     assert notebook.is_running(2)
     notebook.finish(2)
     expect(monitor.locator(".iw-badge")).to_contain_text("Killed")

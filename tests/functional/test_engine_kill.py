@@ -35,7 +35,8 @@ def running_tree(engine, files, *names):
     """A running task, and the processes that wrote their numbers into these files."""
     task_id = engine.submit("python tree.py 2", files=files)
     paths = [engine.work_folder(task_id) / name for name in names]
-    wait_until(lambda: all(path.exists() for path in paths))
+    # Written, not only opened: a program may be caught in between.
+    wait_until(lambda: all(path.exists() and path.read_text() for path in paths))
     return task_id, [psutil.Process(int(path.read_text())) for path in paths]
 
 
