@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 DEMO = ROOT / ".demo"
+SETTINGS = DEMO / "jupyter" / "settings"
+LOG = DEMO / "demo.log"
 NOTEBOOK = "01_quickstart.ipynb"
+NO_NEWS = {"fetchNews": "false", "checkForUpdates": False}  # no question at the first start
 READY_S = 60.0
 STOP_S = 10.0
 
@@ -32,8 +35,10 @@ STOP_S = 10.0
 def main() -> int:
     """Starts both, waits for Ctrl-C, ends both."""
     _copy_notebooks()
+    _write_settings()
     environment = _environment()
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM):  # also where a shell started us deaf to Ctrl-C
+        signal.signal(number, _interrupt)
     running: list[subprocess.Popen[bytes]] = []
     try:
         running.append(_start_engine(environment))
@@ -67,6 +72,13 @@ def _copy_notebooks() -> None:
             shutil.copy2(path, copy)
 
 
+def _write_settings() -> None:
+    path = SETTINGS / "@jupyterlab" / "apputils-extension" / "notification.jupyterlab-settings"
+    if not path.exists():
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps(NO_NEWS), encoding="utf-8")
+
+
 def _environment() -> dict[str, str]:
     """The user's environment, with the demo's own engine, settings and key."""
     foreign = ("INDUCTIVA_", "JUPYTER")
@@ -75,7 +87,7 @@ def _environment() -> dict[str, str]:
     environment["INDUCTIVA_WIDGETS_DATA_DIR"] = str(DEMO / "engine")
     for name in ("CONFIG_DIR", "DATA_DIR", "RUNTIME_DIR"):
         environment[f"JUPYTER_{name}"] = str(DEMO / "jupyter" / name.lower())
-    environment["JUPYTERLAB_SETTINGS_DIR"] = str(DEMO / "jupyter" / "settings")
+    environment["JUPYTERLAB_SETTINGS_DIR"] = str(SETTINGS)
     environment["JUPYTERLAB_WORKSPACES_DIR"] = str(DEMO / "jupyter" / "workspaces")
     return environment
 
@@ -83,11 +95,12 @@ def _environment() -> dict[str, str]:
 def _start_engine(environment: dict[str, str]) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "inductiva_widgets.local", "--json"]
     command += ["--port", "0", "--parent-pid", str(os.getpid())]
-    process = subprocess.Popen(  # noqa: S603 - our own module
-        command, env=environment, stdout=subprocess.PIPE, start_new_session=True
-    )
+    with LOG.open("wb") as log:
+        process = subprocess.Popen(  # noqa: S603 - our own module
+            command, env=environment, stdout=subprocess.PIPE, stderr=log, start_new_session=True
+        )
     if process.stdout is None or not process.stdout.readline():
-        raise SystemExit("The local engine did not start; its message is above.")
+        raise SystemExit(f"The local engine did not start; {LOG} says why.")
     return process
 
 
@@ -103,13 +116,13 @@ def _start_lab(environment: dict[str, str]) -> tuple[subprocess.Popen[bytes], st
         "--ServerApp.allow_root": "True",
         "--LabApp.news_url": "None",
         "--LabApp.check_for_updates_class": "jupyterlab.NeverCheckForUpdate",
-        "--Application.log_level": "ERROR",
     }
     command = [sys.executable, "-m", "jupyterlab", *(f"{k}={v}" for k, v in arguments.items())]
     environment = {**environment, "JUPYTER_TOKEN": token}  # not in the list of processes
-    process = subprocess.Popen(  # noqa: S603 - installed by us
-        command, env=environment, start_new_session=True
-    )
+    with LOG.open("ab") as log:
+        process = subprocess.Popen(  # noqa: S603 - installed by us
+            command, env=environment, stdout=log, stderr=log, start_new_session=True
+        )
     return process, f"http://127.0.0.1:{port}", token
 
 
@@ -126,7 +139,7 @@ def _wait_until_ready(lab: subprocess.Popen[bytes], url: str, token: str) -> Non
     end = time.monotonic() + READY_S
     while time.monotonic() < end:
         if lab.poll() is not None:
-            raise SystemExit("JupyterLab did not start; its message is above. Is PORT taken?")
+            raise SystemExit(f"JupyterLab did not start; {LOG} says why. Is PORT taken?")
         try:
             with opener.open(request, timeout=2) as reply:
                 json.load(reply)
