@@ -9,7 +9,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 SOURCES := $(shell find js/src js/schema -type f 2>/dev/null) js/package.json js/build.mjs
 BUNDLE  := inductiva_widgets/static/widget.js
 
-.PHONY: help demo test test-full check format bench build clean
+.PHONY: help demo test test-full conformance check format bench build clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -18,15 +18,18 @@ help: ## this list
 demo: $(VENV)/.demo ## open the demo in JupyterLab (PORT=…, NO_BROWSER=1)
 	@exec $(BIN)/python scripts/demo.py
 
-test: $(VENV)/.dev ## set everything up and pass all tests
+test: $(VENV)/.dev $(VENV)-official/.installed ## set everything up and pass all tests
 	@$(BIN)/python scripts/chromium.py
 	cd js && npm test --silent
 	$(BIN)/python -m pytest -m "not full"
 
-test-full: $(VENV)/.dev ## the tests that take longer as well
+test-full: $(VENV)/.dev $(VENV)-official/.installed ## the tests that take longer as well
 	@$(BIN)/python scripts/chromium.py
 	cd js && npm test --silent
 	$(BIN)/python -m pytest
+
+conformance: $(VENV)/.dev $(VENV)-official/.installed ## the official client, unmodified, on the local engine
+	$(BIN)/python -m pytest tests/conformance
 
 check: $(VENV)/.dev ## lint, format, types, import layers
 	$(BIN)/ruff check .
@@ -48,7 +51,7 @@ bench: $(VENV)/.dev ## measure, a small version in minutes
 build: $(BUNDLE) ## the front end
 
 clean: ## forget everything that was built
-	rm -rf $(VENV) js/node_modules js/lib inductiva_widgets/static inductiva_widgets/labextension .demo
+	rm -rf $(VENV) $(VENV)-official js/node_modules js/lib inductiva_widgets/static inductiva_widgets/labextension .demo
 
 # -- setting up ------------------------------------------------------------------------------
 
@@ -72,3 +75,7 @@ $(VENV)/.demo: $(BUNDLE) pyproject.toml inductiva_widgets/lab/install.json
 $(VENV)/.dev: requirements/dev.txt $(VENV)/.demo
 	$(BIN)/python -m pip install --quiet -r requirements/dev.txt
 	@touch $@
+
+# The official client lives apart: its requirements are not ours, and nothing here imports it.
+$(VENV)-official/.installed: requirements/official.txt $(VENV)/.tools
+	$(BIN)/python tests/conformance/official_venv.py

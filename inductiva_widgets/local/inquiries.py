@@ -13,10 +13,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 __all__ = [
+    "Export",
     "Fault",
     "InvalidRequestError",
     "StorageQuery",
+    "export_request",
     "long_poll_s",
+    "operations_page",
     "page_query",
     "required",
     "storage_query",
@@ -28,6 +31,8 @@ JsonObject = dict[str, Any]
 FORBIDDEN_IN_COMMANDS = "|><&;?~$"
 LARGEST_PAGE = 500
 LARGEST_STORAGE_PAGE = 100
+LARGEST_OPERATIONS_PAGE = 50
+MOST_PARTS = 10_000  # of a multipart upload, at the store that this is made for
 LARGEST_NUMBER = 2**31
 LONGEST_LIMIT_S = 10**9
 LONGEST_POLL_S = 60
@@ -162,6 +167,59 @@ def storage_query(query: Mapping[str, str]) -> StorageQuery:
         page=check.integer(query.get("page"), "page", 1, LARGEST_NUMBER),
         per_page=check.integer(query.get("per_page"), "per_page", 10, LARGEST_STORAGE_PAGE),
         path_filter=query.get("path_filter", ""),
+    )
+    check.raise_if_any()
+    return found
+
+
+def operations_page(query: Mapping[str, str]) -> tuple[int, int]:
+    """Page and entries per page of `GET /storage/operations` (contract § 6)."""
+    check = _Checker()
+    page = check.integer(query.get("page"), "page", 1, LARGEST_NUMBER)
+    per_page = check.integer(query.get("per_page"), "per_page", 10, LARGEST_OPERATIONS_PAGE)
+    check.raise_if_any()
+    return page, per_page
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """Body of `POST /storage/export_multipart` (contract § 6)."""
+
+    path: str
+    part_bytes: int
+    part_numbers: tuple[int, ...]
+    part_urls: tuple[str, ...]
+    complete_url: str
+
+
+def export_request(body: object) -> Export:
+    """Body of `POST /storage/export_multipart` (contract § 6)."""
+    if not isinstance(body, dict):
+        raise InvalidRequestError(Fault(("body",), "an object is required"))
+    check = _Checker()
+    size = body.get("parts_size")
+    if type(size) is not int or size < 1:
+        check.fault(("body", "parts_size"), "a whole number above 0 is required")
+        size = 1
+    parts = body.get("upload_parts")
+    if (
+        not isinstance(parts, list)
+        or not 1 <= len(parts) <= MOST_PARTS
+        or not all(
+            isinstance(part, dict)
+            and type(part.get("part_number")) is int
+            and isinstance(part.get("part_url"), str)
+            for part in parts
+        )
+    ):
+        check.fault(("body", "upload_parts"), "a list of part_number and part_url is required")
+        parts = []
+    found = Export(
+        path=check.text(body, "path"),
+        part_bytes=size,
+        part_numbers=tuple(part["part_number"] for part in parts),
+        part_urls=tuple(part["part_url"] for part in parts),
+        complete_url=check.text(body, "complete_multipart_url"),
     )
     check.raise_if_any()
     return found

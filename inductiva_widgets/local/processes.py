@@ -34,7 +34,10 @@ KEPT_VARIABLES = (
     *("COMSPEC", "PATHEXT", "SYSTEMDRIVE", "SYSTEMROOT", "USERPROFILE", "WINDIR"),
 )
 POLL_S = 0.05
+SETTLE_S = 0.005
+SETTLE_LOOKS = 10  # where processes come and go all the time, no look is ever the last word
 CLOCK_STEP_S = 0.02  # two kernel ticks; after a step of the clock the token still tells
+KERNEL_PARENT = 2  # of Linux' own threads, which never have either
 KILL_LIMIT_S = 5.0  # a killed process that stays longer is stuck in the kernel
 
 
@@ -92,10 +95,21 @@ def tree(roots: Collection[ProcessIdentity], token: str) -> list[psutil.Process]
 
     The engine itself and its ancestors are never among them.
     """
+    return _look(roots, token)[0]
+
+
+def _look(roots: Collection[ProcessIdentity], token: str) -> tuple[list[psutil.Process], bool]:
+    """The tree, and whether it is empty for sure: nobody slipped through while it was drawn.
+
+    A process may end between its child's birth and its own turn, when the list was made before the
+    child; and a child that just became another program shows no environment for a moment.
+    """
     mine = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
     living: dict[int, psutil.Process] = {}
     parents: dict[int, int] = {}
+    listed: set[int] = set()
     for process in psutil.process_iter():
+        listed.add(process.pid)
         with contextlib.suppress(psutil.Error), process.oneshot():
             if process.pid not in mine and process.status() != psutil.STATUS_ZOMBIE:
                 parents[process.pid] = process.ppid()
@@ -111,7 +125,20 @@ def tree(roots: Collection[ProcessIdentity], token: str) -> list[psutil.Process]
         children = {pid for pid, parent in parents.items() if parent in members} - members
         members |= children
         grown = bool(children)
-    return [living[pid] for pid in sorted(members)]
+    settled = (
+        not members
+        and listed.issuperset(psutil.pids())
+        and not any(map(_is_becoming, living.values()))
+    )
+    return [living[pid] for pid in sorted(members)], settled
+
+
+def _is_becoming(process: psutil.Process) -> bool:
+    """Whether a process is between two programs: no arguments and no environment are there yet."""
+    try:
+        return process.ppid() != KERNEL_PARENT and not process.environ() and not process.cmdline()
+    except (psutil.Error, OSError):
+        return False
 
 
 def _is_root(process: psutil.Process | None, root: ProcessIdentity) -> bool:
@@ -145,10 +172,16 @@ def end_tree(roots: Collection[ProcessIdentity], token: str, *, grace_s: float) 
     """
     started_s = time.monotonic()
     asked: set[int] = set()
+    empty_looks = 0
     while True:
-        left = tree(roots, token)
+        left, settled = _look(roots, token)
         if not left:
-            return True
+            empty_looks += 1
+            if settled or empty_looks >= SETTLE_LOOKS:
+                return True
+            time.sleep(SETTLE_S)
+            continue
+        empty_looks = 0
         waited_s = time.monotonic() - started_s
         if waited_s > grace_s + KILL_LIMIT_S:
             return False

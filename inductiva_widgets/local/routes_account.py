@@ -30,7 +30,11 @@ __all__ = ["account_routes"]
 
 CONTRACT_VERSION = "0.18.12"  # of the official client whose contract is spoken
 _NONCE = re.compile(r"[0-9a-f]{16,128}")
-_CATALOGUE = {"development": {}, "production": {"arbitrary_commands": ["1.0"]}}
+# Versions of images are names only: nothing here runs containers.
+_CATALOGUE = {
+    "development": {},
+    "production": {"arbitrary_commands": ["1.0"], "splishsplash": ["2.13.0"]},
+}
 _QUOTAS = {
     "max_price_hour": ("Maximum price per hour", "USD", "global"),
     "max_vcpus": ("Maximum number of virtual processors", "vCPU", "global"),
@@ -53,6 +57,7 @@ def account_routes(engine: Engine, *, proof_key: str) -> list[Route]:
         Route("/users/costs", account.costs, methods=["GET"]),
         Route("/simulators/available-images", account.images, methods=["GET"]),
         Route("/compute/groups", machines.groups, methods=["GET"]),
+        Route("/compute/price", machines.price, methods=["GET"]),
         Route("/compute/group", machines.create, methods=["POST"]),
         Route("/compute/group", machines.end, methods=["DELETE"]),
         Route("/compute/group/start", machines.start, methods=["POST"]),
@@ -155,6 +160,12 @@ class _Machines:
         if request.path_params["name"] != GROUP_NAME:
             raise NotFoundError("There is one machine group here, and it is named 'local'.")
         return JSONResponse(self._group)
+
+    async def price(self, request: Request) -> Response:
+        (machine_type,) = required(request.query_params, "machine_type")
+        if machine_type != self._group["machine_type"]:
+            raise NotFoundError("The local engine knows no prices; its own machine costs nothing.")
+        return JSONResponse({"preemptible_price": 0.0, "on_demand_price": 0.0})
 
     async def create(self, _request: Request) -> Response:
         text = "The local engine has one machine group, 'local'; no other can be made."

@@ -14,11 +14,15 @@ from starlette.routing import Route
 
 from inductiva_widgets.errors import NotFoundError, UserInputError
 from inductiva_widgets.local import archives
+from inductiva_widgets.local.app import read_json
+from inductiva_widgets.local.exchange import Exchange
 from inductiva_widgets.local.guard import SIGNED_PREFIX
 from inductiva_widgets.local.inquiries import (
     Fault,
     InvalidRequestError,
     StorageQuery,
+    export_request,
+    operations_page,
     required,
     storage_query,
 )
@@ -46,7 +50,10 @@ def storage_routes(engine: Engine) -> list[Route]:
         Route("/storage/size", storage.size, methods=["GET"]),
         Route("/storage/cost", storage.cost, methods=["GET"]),
         Route("/storage/copy", storage.copy, methods=["POST"]),
+        Route("/storage/input_remote", storage.input_remote, methods=["POST"]),
+        Route("/storage/export_multipart", storage.export, methods=["POST"]),
         Route("/storage/operations", storage.operations, methods=["GET"]),
+        Route("/storage/operations/{operation_id}", storage.operation, methods=["GET"]),
         Route("/storage/", storage.delete, methods=["DELETE"]),
         Route("/storage", storage.delete, methods=["DELETE"]),
         Route(SIGNED_PREFIX + "{token}", storage.download, methods=["GET", "HEAD"]),
@@ -58,6 +65,7 @@ class _Bucket:
     def __init__(self, engine: Engine) -> None:
         self._storage = engine.storage
         self._settings = engine.settings
+        self._exchange = Exchange(engine.storage, engine.settings.upload_limit_bytes)
 
     async def signed_urls(self, request: Request) -> Response:
         required(request.query_params, "operation", "paths")
@@ -165,8 +173,23 @@ class _Bucket:
     async def cost(self, _request: Request) -> Response:
         return JSONResponse({"estimated_monthly_cost": 0.0, "currency": "USD"})
 
-    async def operations(self, _request: Request) -> Response:
-        return JSONResponse([])
+    async def input_remote(self, request: Request) -> Response:
+        url, path = required(request.query_params, "url", "path")
+        await run_in_threadpool(self._exchange.fetch, url, path)
+        return JSONResponse({})
+
+    async def export(self, request: Request) -> Response:
+        export = export_request(await read_json(request, self._settings.json_limit_bytes))
+        await run_in_threadpool(self._exchange.export, export)
+        return JSONResponse({})
+
+    async def operations(self, request: Request) -> Response:
+        page, per_page = operations_page(request.query_params)
+        found = self._exchange.operations()
+        return JSONResponse(found[(page - 1) * per_page : page * per_page])
+
+    async def operation(self, request: Request) -> Response:
+        return JSONResponse(self._exchange.operation(request.path_params["operation_id"]))
 
     async def delete(self, request: Request) -> Response:
         (path,) = required(request.query_params, "path")

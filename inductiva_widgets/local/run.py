@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from inductiva_widgets.errors import InductivaWidgetsError
 from inductiva_widgets.local import archives, processes
-from inductiva_widgets.local.sampling import Sampler
+from inductiva_widgets.local.sampling import Sampler, UpdateLog
 from inductiva_widgets.local.statuses import RUNNING
 
 if TYPE_CHECKING:
@@ -73,6 +73,7 @@ class TaskRun:
         self._folder = self._home / "run" / "sim_dir"
         self._logs = (self._home / "stdout.txt", self._home / "stderr.txt")
         self._metrics_file = self._home / "system_metrics.csv"
+        self._updates_file = self._home / "output_update.csv"
         self._stop_event = threading.Event()
         self._stop: Outcome | None = None
         self._grace_s = settings.kill_grace_s
@@ -267,11 +268,13 @@ class TaskRun:
     ) -> None:
         """Returns when the process has ended, or has to."""
         delay_s = FASTEST_POLL_S
+        updates = UpdateLog(self._updates_file, self._folder)
         while process.poll() is None and not self._stop_event.wait(delay_s):
             delay_s = min(delay_s * 2, SLOWEST_POLL_S)
             if deadline_s is not None and time.monotonic() > deadline_s:
                 limit_s = self._record.request["time_to_live_seconds"]
                 self.stop(Outcome("ttl-exceeded", f"The time limit of {limit_s} s was reached."))
+            updates.write_if_due()
             if sampler.sample_if_due():
                 self._check_room(outputs)
 
@@ -359,8 +362,9 @@ class TaskRun:
 
     def _pack(self) -> dict[str, float]:
         extra: dict[str, Path] = {path.name: path for path in self._logs}
-        if self._metrics_file.exists():
-            extra[self._metrics_file.name] = self._metrics_file
+        for path in (self._metrics_file, self._updates_file):
+            if path.exists():
+                extra[path.name] = path
         marks = json.loads((self._home / "inputs.json").read_text(encoding="utf-8"))
         unchanged = {name: (mark[0], mark[1], mark[2]) for name, mark in marks.items()}
         target = self._storage.local_path(self._record.output_path)

@@ -1,4 +1,8 @@
-"""Rows of `system_metrics.csv`: what a command and its children use, as the runner writes it."""
+"""Rows that the runner writes beside a running command (contract § 7).
+
+`system_metrics.csv`: what the command and its children use. `output_update.csv`: which file of the
+outputs was written last.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +14,16 @@ from typing import TYPE_CHECKING
 
 import psutil
 
+from inductiva_widgets.local import archives
+
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["HEADER", "Sampler"]
+__all__ = ["HEADER", "Sampler", "UpdateLog"]
 
 HEADER = ("time", "command", "cpu-usage", "memory", "disk-input", "disk-output")
 LONGEST_INTERVAL_S = 30.0  # the published runner's; a long run needs no finer picture
+UPDATE_INTERVAL_S = 60.0  # the published runner's
 GROWTH = 20  # a run is drawn with some hundred points, however long it takes
 
 
@@ -85,3 +92,31 @@ class Sampler:
     def _append(self, row: tuple[object, ...]) -> None:
         with self._path.open("a", newline="", encoding="utf-8") as file:
             csv.writer(file, lineterminator="\n").writerow(row)
+
+
+class UpdateLog:
+    """Appends the newest file of a folder and when it was looked at; nothing for short runs.
+
+    Args:
+        path: The file; it has no header.
+        folder: Where the command writes.
+        interval_s: Time between rows.
+    """
+
+    def __init__(self, path: Path, folder: Path, *, interval_s: float = UPDATE_INTERVAL_S) -> None:
+        self._path = path
+        self._folder = folder
+        self._interval_s = interval_s
+        self._next_s = time.monotonic() + interval_s
+
+    def write_if_due(self) -> None:
+        """Writes a row when it is time for one."""
+        if time.monotonic() < self._next_s:
+            return
+        self._next_s = time.monotonic() + self._interval_s
+        files = archives.snapshot(self._folder)
+        if files:
+            newest = max(files, key=lambda name: files[name][1])
+            stamp = datetime.now(timezone.utc).isoformat(timespec="seconds")
+            with self._path.open("a", newline="", encoding="utf-8", errors="replace") as file:
+                csv.writer(file, lineterminator="\n").writerow((stamp, newest))

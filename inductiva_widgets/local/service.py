@@ -20,6 +20,7 @@ import uvicorn
 
 from inductiva_widgets.errors import LocalEngineError
 from inductiva_widgets.local.app import Engine, build_app
+from inductiva_widgets.local.connections import PatientProtocol
 from inductiva_widgets.local.locks import FileLock
 from inductiva_widgets.local.runner import Runner
 from inductiva_widgets.local.server import (
@@ -166,7 +167,7 @@ def _bind(port: int) -> socket.socket:
 def _uvicorn_config(app: object) -> uvicorn.Config:
     return uvicorn.Config(
         app,  # type: ignore[arg-type]  # any ASGI application
-        http="h11",
+        http=PatientProtocol,
         ws="none",
         loop="asyncio",
         lifespan="on",

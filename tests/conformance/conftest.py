@@ -150,14 +150,14 @@ def backend(conformance_engine, tmp_path) -> Iterator[Backend]:
 
 @pytest.fixture
 def relayed(conformance_engine, tmp_path) -> Iterator[Callable[..., tuple[Relay, Backend]]]:
-    """Ours behind a relay that changes what the engine says."""
+    """Ours behind a relay that notes what is sent and may change what the engine says."""
     with contextlib.ExitStack() as stack:
 
-        def make(**changes: Any) -> tuple[Relay, Backend]:
-            relay = stack.enter_context(
-                contextlib.closing(Relay(conformance_engine.url, **changes))
-            )
-            made = backend_at(relay.url, conformance_engine.key, tmp_path / "out", is_local=True)
+        def make(
+            *, engine: RawEngine = conformance_engine, **changes: Any
+        ) -> tuple[Relay, Backend]:
+            relay = stack.enter_context(contextlib.closing(Relay(engine.url, **changes)))
+            made = backend_at(relay.url, engine.key, tmp_path / "relayed", is_local=True)
             return relay, stack.enter_context(contextlib.closing(made))
 
         yield make

@@ -57,6 +57,7 @@ class Relay:
     before: Callable[[Asked], str | None] = lambda _: None
     after: Callable[[Asked, Reply], None] = lambda *_: None
     asked: list[Asked] = field(default_factory=list)
+    refused: list[tuple[Asked, Reply]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         relay = self
@@ -92,6 +93,8 @@ class Relay:
         self.asked.append(asked)
         reply = self._fetch(asked, self.before(asked) or asked.path)
         self.after(asked, reply)
+        if reply.status >= 400:
+            self.refused.append((asked, reply))
         handler.close_connection = True
         with contextlib.suppress(OSError):  # the client may have left
             handler.send_response_only(reply.status)

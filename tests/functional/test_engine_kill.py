@@ -108,7 +108,8 @@ def test_a_tree_that_ignores_term_and_left_its_session_is_gone_after_the_grace(e
 
 
 def test_an_orphaned_grandchild_in_its_own_session_is_found(engine):
-    code = STUBBORN_TREE.replace("time.sleep(120)", "time.sleep(120 if level == 0 else 0)")
+    end = "while level and not os.path.exists('pid0'): time.sleep(0.01)\nif not level: "
+    code = STUBBORN_TREE.replace("time.sleep(120)", end + "time.sleep(120)")
     task_id, (orphan,) = running_tree(
         engine, {"tree.py": code.replace("=level == 1", "=True")}, "pid0"
     )
