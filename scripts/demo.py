@@ -1,6 +1,6 @@
 """The demo: a local engine and JupyterLab with the quickstart, ended together by Ctrl-C.
 
-Variables: PORT (a free one by default), NO_BROWSER=1. Everything it writes is below `.demo/`.
+Variables: PORT (a free one by default), NO_BROWSER=1, DEMO_DIR (`.demo`: all it writes is there).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
 ROOT = Path(__file__).resolve().parent.parent
-DEMO = ROOT / ".demo"
+DEMO = Path(os.environ.get("DEMO_DIR", ROOT / ".demo"))
 SETTINGS = DEMO / "jupyter" / "settings"
 LOG = DEMO / "demo.log"
 NOTEBOOK = "01_quickstart.ipynb"
