@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from inductiva_widgets import errors, local, tasks
+    from inductiva_widgets.api.settings import Settings
     from inductiva_widgets.backend import Backend, connect
     from inductiva_widgets.errors import InductivaWidgetsError
     from inductiva_widgets.notebook.display import (
@@ -33,6 +34,7 @@ __all__ = [
     "Task",
     "TaskList",
     "TaskMonitor",
+    "config",
     "connect",
     "errors",
     "load_ipython_extension",
@@ -72,6 +74,24 @@ def __getattr__(name: str) -> Any:  # noqa: ANN401 - any public name
 
 def __dir__() -> list[str]:
     return sorted(__all__)
+
+
+def config() -> Settings:
+    """Where address, key and folders come from: of the backend in use, else of the next one.
+
+    Asks nobody and starts nothing. Shows itself as a table, never the key.
+    """
+    import os
+
+    from inductiva_widgets import backend, local
+    from inductiva_widgets.api import settings
+
+    active = backend._default  # noqa: SLF001 - `default()` would connect where nobody has yet
+    return settings.explain(
+        active.config if active is not None else None,
+        wants_local=os.environ.get(backend.LOCAL_VARIABLE, "0") not in ("", "0"),
+        engine_dir=local.data_dir(),
+    )
 
 
 def _notebook_host() -> Any:  # noqa: ANN401 - the module that displays tasks

@@ -11,13 +11,13 @@ from inductiva_widgets.api.models import STATUSES
 from inductiva_widgets.ending import KillOutcome
 from inductiva_widgets.errors import BadPayloadError, UserInputError
 from inductiva_widgets.submit import (
-    LOCAL_GROUP,
-    LOCAL_IMAGE,
     Command,
+    Description,
     check_inputs,
-    check_metadata,
-    describe,
-    submit_task,
+    packed_inputs,
+    prepare,
+    rehearse,
+    send,
 )
 from inductiva_widgets.task import Task
 
@@ -47,6 +47,7 @@ def get(
     status: str | None = None,
     project: str | None = None,
     *,
+    unknown_status: bool = False,
     backend: Backend | None = None,
 ) -> TaskList:
     """The newest tasks, newest first.
@@ -55,13 +56,14 @@ def get(
         last_n: How many at most; `None` for all.
         status: Only tasks in this state.
         project: Only tasks of this project.
+        unknown_status: Whether `status` may be one that this package does not know.
         backend: Where to look; the default backend when not given.
 
     Raises:
         UserInputError: `last_n` is no positive number, or the status is none that is known.
     """
     chosen = backend or backends.default()
-    records = fetch_records(chosen, last_n, status, project)
+    records = fetch_records(chosen, last_n, status, project, unknown_status=unknown_status)
     return TaskList(Task(record.task_id, backend=chosen) for record in records)
 
 
@@ -70,13 +72,14 @@ def _list(
     status: str | None = None,
     project: str | None = None,
     *,
+    unknown_status: bool = False,
     backend: Backend | None = None,
 ) -> pd.DataFrame:
     """The task history as a frame: one row a task, newest first; arguments as for `get`."""
     from inductiva_widgets import history
 
     chosen = backend or backends.default()
-    records = fetch_records(chosen, last_n, status, project)
+    records = fetch_records(chosen, last_n, status, project, unknown_status=unknown_status)
     query = {"last_n": last_n, "status": status, "project": project, "backend": chosen.name}
     return history.task_frame(records, chosen.client.clock.now(), query)
 
@@ -90,11 +93,17 @@ def __getattr__(name: str) -> Any:  # noqa: ANN401 - any name may be asked for
 
 
 def fetch_records(
-    backend: Backend, last_n: int | None, status: str | None, project: str | None
+    backend: Backend,
+    last_n: int | None,
+    status: str | None,
+    project: str | None,
+    *,
+    unknown_status: bool = False,
 ) -> list[TaskRecord]:
     """Records of the newest tasks, each id once, however tasks arrive meanwhile."""
     check_last_n(last_n)
-    check_status(status)
+    if not unknown_status or not isinstance(status, str) or not status:
+        check_status(status)
     found: dict[str, TaskRecord] = {}
     page = 1
     while last_n is None or len(found) < last_n:
@@ -102,8 +111,10 @@ def fetch_records(
         reply = backend.client.tasks(page=page, per_page=per_page, status=status, project=project)
         fresh = [r for r in reply.tasks if r.task_id and r.task_id not in found]
         found.update((record.task_id, record) for record in fresh)
-        # A page without news ends it, whatever the total says: it may lie.
-        if not fresh or len(reply.tasks) < per_page:
+        # A page without news ends it, whatever the total says: it may lie. A short page alone
+        # does not: the service may send fewer a page than asked for.
+        is_short = len(reply.tasks) < per_page and len(found) >= reply.total_size
+        if not fresh or is_short:
             break
         page += 1
         if page > PAGE_LIMIT:
@@ -146,7 +157,7 @@ def submit(  # noqa: PLR0913 - the fields of a task, all by name
     metadata: Mapping[str, str] | None = None,
     dry_run: bool = False,
     backend: Backend | None = None,
-) -> Any:  # noqa: ANN401 - Task, or dict with dry_run
+) -> Any:  # noqa: ANN401 - Task, or DryRun with dry_run
     """Submits a task and returns it.
 
     Args:
@@ -161,45 +172,33 @@ def submit(  # noqa: PLR0913 - the fields of a task, all by name
         input_resources: Remote files to add to the inputs.
         resubmit_on_preemption: Whether a task that lost its machine starts again.
         metadata: Notes to keep with the task.
-        dry_run: Returns what would be sent, and sends nothing.
+        dry_run: Sends nothing; returns a `DryRun` that tells what would be sent and where, what
+            an hour of it costs, and what would not run on a remote machine.
         backend: Where to run; the default backend when not given.
 
     Raises:
         UserInputError: A command, the folder or the group is missing or cannot work.
     """
     chosen = backend or backends.default()
-    if not chosen.is_local and not (machine_group and container_image):
-        raise UserInputError(
-            "On the service a task needs machine_group and container_image.",
-            hint="Only the local engine can do without.",
-        )
-    # Everything is checked before anything is sent: a group that starts costs money.
-    if metadata:
-        check_metadata(metadata)
-    check_inputs(input_dir)
-    image = container_image or LOCAL_IMAGE
-    body = describe(
-        commands,
+    description = Description(
+        commands=commands,
         simulator=simulator,
-        machine_group_id="",
-        container_image=image,
+        machine_group=machine_group,
+        container_image=container_image,
         project=project,
         time_to_live_s=time_to_live_s,
         input_resources=input_resources,
         resubmit_on_preemption=resubmit_on_preemption,
+        metadata=metadata,
     )
-    group = chosen.client.machine_group(machine_group or LOCAL_GROUP)
-    body["resource_pool"] = group.id
+    # Everything is checked and packed before anything is sent: a group that starts costs money.
+    body = description.body(is_local=chosen.is_local)
+    folder = check_inputs(input_dir)
     if dry_run:
-        return body
-    if not group.started:
-        chosen.client.start_machine_group(group.id)
-    if project:
-        chosen.client.ensure_project(project)
-    task = Task(submit_task(chosen, body, input_dir), backend=chosen)
-    if metadata:
-        task.set_metadata(metadata)
-    return task
+        inputs = "none" if folder is None else f"the folder {folder.absolute()}"
+        return rehearse(chosen, prepare(chosen, description, body), inputs)
+    with packed_inputs(folder) as archive:
+        return Task(send(chosen, prepare(chosen, description, body), archive), backend=chosen)
 
 
 def wait_all(tasks: Iterable[Task], timeout: float | None = None) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.metadata
+import math
 from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -13,7 +14,12 @@ from inductiva_widgets.api import models
 from inductiva_widgets.api.clock import ServerClock
 from inductiva_widgets.api.http import ApiTransport
 from inductiva_widgets.api.links import LinkTransport
-from inductiva_widgets.errors import BadPayloadError, NotFoundError, UserInputError
+from inductiva_widgets.errors import (
+    BadPayloadError,
+    InductivaWidgetsError,
+    NotFoundError,
+    UserInputError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -138,6 +144,24 @@ class Client:
         body = self._get(f"/compute/group/{quote(name, safe='')}")
         return models.decode(body, models.MachineGroup)
 
+    def price_per_hour(self, group: models.MachineGroup) -> float | None:
+        """US dollars for an hour of the whole group, at most; `None` when it is not told.
+
+        A price is an extra: a service that fails to give one is no error. Source: contract 9.1.
+        """
+        told = group.cost_per_hour.max if group.cost_per_hour else None
+        if told is not None or group.provider_id == "LOCAL":
+            return _amount(told)
+        if group.machine_type is None or group.zone is None:
+            return None
+        query = {"machine_type": group.machine_type, "zone": group.zone}
+        try:
+            price = models.decode(self._get("/compute/price", query, retry=False), models.Price)
+        except InductivaWidgetsError:
+            return None
+        each = _amount(price.preemptible_price if group.spot else price.on_demand_price)
+        return None if each is None else each * (group.max_vms or group.num_vms or 1)
+
     def start_machine_group(self, group_id: str) -> None:
         """Starts a registered group; may take minutes."""
         query = {"machine_group_id": group_id}
@@ -185,6 +209,10 @@ class Client:
         reply = self._api.get(path, query, retry=retry)
         self.clock.observe(reply.date)
         return reply.body
+
+
+def _amount(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) and value >= 0 else None
 
 
 def _task_path(task_id: str) -> str:

@@ -6,10 +6,12 @@ variables and files are those of the official client, so that `inductiva auth lo
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import ipaddress
 import os
 import re
+import secrets
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,13 +19,26 @@ from urllib.parse import urlsplit
 
 from inductiva_widgets.errors import ConfigurationError
 
-__all__ = ["DEFAULT_URL", "ApiKey", "Config", "find_key", "key_file", "load", "normalise_url"]
+__all__ = [
+    "DEFAULT_URL",
+    "ApiKey",
+    "Config",
+    "find_key",
+    "is_private",
+    "key_file",
+    "load",
+    "normalise_url",
+    "write_key",
+]
 
 DEFAULT_URL = "https://api.inductiva.ai"
 URL_VARIABLE = "INDUCTIVA_API_URL"
 KEY_VARIABLE = "INDUCTIVA_API_KEY"
 OUTPUT_VARIABLE = "INDUCTIVA_OUTPUT_DIR"
 DEFAULT_OUTPUT_DIR = "inductiva_output"
+
+BY_ARGUMENT = "the argument"
+BY_DEFAULT = "the default"
 
 _PORTS = {"http": 80, "https": 443}
 _HOST = re.compile(r"[\w.:-]+")
@@ -35,7 +50,7 @@ class ApiKey:
 
     __slots__ = ("_text",)
 
-    def __init__(self, text: str, source: str = "the argument") -> None:
+    def __init__(self, text: str, source: str = BY_ARGUMENT) -> None:
         text = text.strip()
         if not text:
             raise ConfigurationError(f"The API key from {source} is empty.")
@@ -67,6 +82,8 @@ class Config:
         key_source: Where the key was found, for people.
         output_dir: Root of downloaded outputs; relative to the working directory at use.
         is_local: Whether this is the engine on this machine.
+        url_source: Where the address was found, for people; empty when nobody noted it.
+        output_source: The same of the output folder.
     """
 
     url: str
@@ -74,6 +91,8 @@ class Config:
     key_source: str
     output_dir: Path
     is_local: bool = False
+    url_source: str = ""
+    output_source: str = ""
 
     @property
     def name(self) -> str:
@@ -97,22 +116,34 @@ def load(
     Raises:
         ConfigurationError: The address or the key cannot work.
     """
-    found = (ApiKey(key), "the argument") if key is not None else find_key()
+    found = (ApiKey(key), BY_ARGUMENT) if key is not None else find_key()
     if found is None:
         return None
-    address = url or os.environ.get(URL_VARIABLE) or DEFAULT_URL
+    address, url_source = _chosen(url, URL_VARIABLE, DEFAULT_URL)
+    folder, output_source = _chosen(output_dir, OUTPUT_VARIABLE, DEFAULT_OUTPUT_DIR)
     return Config(
-        url=normalise_url(address),
+        url=normalise_url(str(address)),
         key=found[0],
         key_source=found[1],
-        output_dir=output_root(output_dir),
+        output_dir=Path(folder).expanduser(),
+        url_source=url_source,
+        output_source=output_source,
     )
 
 
 def output_root(output_dir: str | os.PathLike[str] | None = None) -> Path:
     """Folder below which outputs go: argument > `INDUCTIVA_OUTPUT_DIR` > `inductiva_output`."""
-    chosen = output_dir or os.environ.get(OUTPUT_VARIABLE) or DEFAULT_OUTPUT_DIR
-    return Path(chosen).expanduser()
+    return Path(_chosen(output_dir, OUTPUT_VARIABLE, DEFAULT_OUTPUT_DIR)[0]).expanduser()
+
+
+def _chosen(
+    given: str | os.PathLike[str] | None, variable: str, default: str
+) -> tuple[str | os.PathLike[str], str]:
+    """The first that is there of argument, variable and default, and which one it is."""
+    if given:
+        return given, BY_ARGUMENT
+    text = os.environ.get(variable)
+    return (text, f"the variable {variable}") if text else (default, BY_DEFAULT)
 
 
 def key_file() -> Path:
@@ -138,6 +169,45 @@ def find_key() -> tuple[ApiKey, str] | None:
             hint=f"Write it anew with `inductiva-widgets auth login`, or set {KEY_VARIABLE}.",
         ) from None
     return (ApiKey(text, str(path)), f"the file {path}") if text.strip() else None
+
+
+def write_key(key: ApiKey) -> Path:
+    """Puts the key into the key file, in one step: readable by this user alone, no newline.
+
+    The official client does not strip what it reads, so a newline would spoil the key for it.
+
+    Raises:
+        ConfigurationError: The file cannot be written.
+    """
+    path = key_file()
+    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.parent.chmod(0o700)
+        try:
+            descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                file.write(key.reveal())
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                part.unlink()
+            raise
+    except OSError as error:
+        raise ConfigurationError(
+            f"The key file {path} cannot be written: {error.strerror}."
+        ) from None
+    return path
+
+
+def is_private(path: Path) -> bool:
+    """Whether nobody but its owner can read the file; true as well where there are no such bits."""
+    try:
+        return sys.platform == "win32" or not path.stat().st_mode & 0o077
+    except OSError:
+        return True
 
 
 def normalise_url(address: str) -> str:

@@ -282,6 +282,20 @@ class Submission(_Record, frozen=True):
     storage_region: str | None = None
 
 
+class CostRange(_Record, frozen=True):
+    """US dollars per hour of a whole group."""
+
+    min: float | None = None
+    max: float | None = None
+
+
+class Price(_Record, frozen=True):
+    """US dollars per hour of one machine."""
+
+    preemptible_price: float | None = None
+    on_demand_price: float | None = None
+
+
 class MachineGroup(_Record, frozen=True):
     """A group of machines that tasks are sent to."""
 
@@ -289,6 +303,11 @@ class MachineGroup(_Record, frozen=True):
     name: str = ""
     machine_type: str | None = None
     provider_id: str | None = None
+    zone: str | None = None
+    spot: bool | None = None
+    num_vms: int | None = None
+    max_vms: int | None = None
+    cost_per_hour: CostRange | None = None
     started: bool = False
     status: str | None = None
 

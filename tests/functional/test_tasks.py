@@ -619,6 +619,18 @@ def test_a_bad_status_is_refused_with_the_known_ones(elsewhere, scripted, code):
     assert scripted.asked == []
 
 
+@pytest.mark.parametrize("ask", [tasks.get, tasks.list])
+def test_a_status_newer_than_this_package_needs_a_flag(elsewhere, scripted, ask):
+    scripted.say(page())
+
+    ask(status="brand-new", unknown_status=True, backend=elsewhere)
+
+    assert scripted.paths() == ["GET /tasks?page=1&per_page=10&status=brand-new"]
+    for code in ("", 5, ["success"]):
+        with pytest.raises(UserInputError):
+            ask(status=code, unknown_status=True, backend=elsewhere)
+
+
 def page(*ids, total=10**6):
     listed = [{"task_id": task_id, "status": "success"} for task_id in ids]
     return ok({"total_size": total, "tasks": listed})
@@ -681,6 +693,42 @@ def test_a_submitted_task_runs_with_its_inputs(backend, tmp_path):
     assert task.get_metadata() == {"case": "a"}
     assert (task.info.simulator, task.info.project) == ("mine", "study")
     assert tasks.get(project="study", backend=backend) == [task]
+
+
+def test_a_task_runs_again_with_its_own_inputs(backend, tmp_path):
+    inputs = tmp_path / "inputs"
+    inputs.mkdir()
+    (inputs / "run.py").write_text("import sys; print(sys.argv[1:], open('data.txt').read())")
+    (inputs / "data.txt").write_text("42")
+    task = tasks.submit(["python run.py a"], inputs, project="study", backend=backend)
+    task.wait(timeout=30)
+
+    again = task.resubmit()
+    other = task.resubmit(commands=["python run.py b"], metadata={"case": "b"})
+
+    assert tasks.wait_all([again, other], timeout=30) == ["success", "success"]
+    assert "['a'] 42" in again.get_output()["stdout.txt"].text()
+    assert "['b'] 42" in other.get_output()["stdout.txt"].text()
+    assert (again.info.project, other.get_metadata()) == ("study", {"case": "b"})
+
+
+def test_a_task_whose_inputs_were_removed_cannot_run_again(backend, engine):
+    task = Task(engine.run("python -c 'print(1)'")["task_id"], backend=backend)
+    task.remove_remote_files()
+    before = engine.get("/tasks")["total_size"]
+
+    with pytest.raises(NotFoundError, match="not stored any more"):
+        task.resubmit()
+
+    assert engine.get("/tasks")["total_size"] == before
+
+
+def test_a_dry_run_tells_what_the_engine_would_be_sent(backend):
+    told = tasks.submit(["python run.py"], dry_run=True, backend=backend)
+
+    assert told.machine == "a machine of your own (group local)"
+    assert told.price_per_hour == 0.0
+    assert tasks.get(project="no-such", backend=backend) == []
 
 
 def test_removed_files_are_gone(backend, engine):

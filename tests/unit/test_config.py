@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+import inductiva_widgets as iw
 from inductiva_widgets import backend as backends
-from inductiva_widgets.api import config
+from inductiva_widgets.api import config, settings
 from inductiva_widgets.errors import ConfigurationError, UserInputError
 
 CANARY = "canary-key.0123456789"
@@ -294,3 +295,153 @@ def test_find_uses_the_key_that_is_there(monkeypatch):
     monkeypatch.setenv("INDUCTIVA_API_KEY", CANARY)
 
     assert backends.find().name == "api.inductiva.ai"
+
+
+# -- settings that explain themselves ------------------------------------------------------------
+
+
+def test_without_anything_the_defaults_explain_themselves(home, monkeypatch):
+    monkeypatch.setenv("INDUCTIVA_WIDGETS_DATA_DIR", str(home / "data"))
+
+    told = iw.config()
+
+    assert told["service"].value == "local engine"
+    assert told["service"].source == "no API key was found"
+    assert told["API key"].value == "none"
+    assert told["outputs"].value == str(Path.cwd() / "inductiva_output")
+    assert told["outputs"].source == "the default"
+    assert told["engine folder"].value == str(home / "data")
+    assert told["engine folder"].source == "the variable INDUCTIVA_WIDGETS_DATA_DIR"
+    assert told.warnings == ()
+    assert not (home / "data").exists()
+
+
+def test_each_setting_tells_its_variable_or_file(key_file, monkeypatch):
+    key_file.write_text(CANARY + "\n")
+    key_file.chmod(0o600)
+    monkeypatch.setenv("INDUCTIVA_API_URL", "https://one.example/")
+    monkeypatch.setenv("INDUCTIVA_OUTPUT_DIR", "/somewhere")
+
+    told = iw.config()
+
+    assert (told["service"].value, told["service"].source) == (
+        "https://one.example",
+        "the variable INDUCTIVA_API_URL",
+    )
+    assert (told["API key"].value, told["API key"].source) == ("set", f"the file {key_file}")
+    assert (told["outputs"].value, told["outputs"].source) == (
+        "/somewhere",
+        "the variable INDUCTIVA_OUTPUT_DIR",
+    )
+
+
+def test_the_backend_in_use_is_the_one_explained():
+    backends.connect(key=CANARY, url="https://two.example", output_dir="/given")
+
+    told = iw.config()
+
+    assert [(one.value, one.source) for one in told.settings[:3]] == [
+        ("https://two.example", "the argument"),
+        ("set", "the argument"),
+        ("/given", "the argument"),
+    ]
+
+
+def test_the_engine_in_use_is_told(home):
+    engine = config.Config(
+        url="http://127.0.0.1:1",
+        key=config.ApiKey(CANARY),
+        key_source="the file of the engine",
+        output_dir=config.output_root(),
+        is_local=True,
+    )
+
+    told = settings.explain(engine, wants_local=False, engine_dir=home)
+
+    assert told["service"].value == "local engine, http://127.0.0.1:1"
+    assert told["outputs"].source == "the default"
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("INDUCTIVA_API_URL", f"https://user:{CANARY}@one.example"),
+        ("INDUCTIVA_API_KEY", f"'{CANARY}'"),
+    ],
+)
+def test_settings_that_cannot_work_are_a_warning_without_secrets(monkeypatch, variable, value):
+    monkeypatch.setenv("INDUCTIVA_API_KEY", CANARY)
+    monkeypatch.setenv(variable, value)
+
+    told = iw.config()
+
+    assert told["service"].value == "cannot be used"
+    assert len(told.warnings) == 1
+    assert CANARY not in str(told) + repr(told) + str(told.to_dict())
+
+
+def test_what_is_passed_over_is_told(key_file, monkeypatch):
+    key_file.write_text(CANARY)
+    key_file.chmod(0o600)
+    monkeypatch.setenv("INDUCTIVA_API_KEY", CANARY)
+    (warning,) = iw.config().warnings
+    assert str(key_file) in warning
+
+    monkeypatch.setenv("INDUCTIVA_WIDGETS_LOCAL", "1")
+    monkeypatch.setenv("INDUCTIVA_API_URL", "https://one.example")
+    (warning,) = iw.config().warnings
+    assert "INDUCTIVA_API_URL is passed over" in warning
+
+
+def test_a_key_file_that_others_can_read_is_told_with_its_cure(key_file):
+    key_file.write_text(CANARY)
+    key_file.chmod(0o644)
+
+    (warning,) = iw.config().warnings
+
+    assert f"chmod 600 {key_file}" in warning
+    config.write_key(config.ApiKey(CANARY))
+    assert iw.config().warnings == ()
+
+
+def test_settings_show_themselves_as_a_table(monkeypatch):
+    monkeypatch.setenv("INDUCTIVA_API_KEY", CANARY)
+    monkeypatch.setenv("INDUCTIVA_OUTPUT_DIR", "/a\x1b[2Jb")
+
+    text = str(iw.config())
+
+    assert text == repr(iw.config())
+    assert CANARY not in text
+    assert "\x1b" not in text
+    assert [line.split("   ")[0].strip() for line in text.splitlines()] == [
+        "service",
+        "API key",
+        "outputs",
+        "engine folder",
+    ]
+    with pytest.raises(KeyError):
+        iw.config()["nothing"]
+
+
+def test_a_key_is_kept_for_this_user_alone_and_without_a_newline(home):
+    path = config.write_key(config.ApiKey(f" {CANARY}\n"))
+
+    assert path.read_bytes() == CANARY.encode()
+    assert config.is_private(path)
+    assert path.parent.stat().st_mode & 0o777 == 0o700
+    assert config.load().key.reveal() == CANARY
+
+
+def test_a_key_that_cannot_be_kept_leaves_the_old_one(key_file, monkeypatch):
+    key_file.write_text("old")
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+
+    with pytest.raises(ConfigurationError, match="No space left"):
+        config.write_key(config.ApiKey(CANARY))
+
+    assert key_file.read_text() == "old"
+    assert [path.name for path in key_file.parent.iterdir()] == ["api_key"]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 import subprocess
 import sys
 
 import pytest
+from scripted import ScriptedServer, ok, refusal
 
 import inductiva_widgets as iw
 
@@ -98,7 +101,7 @@ def test_an_unknown_name_is_an_attribute_error():
 def test_every_home_is_public_or_called_by_jupyter():
     hooks = {name for name in iw._HOMES if name.startswith("_")}
 
-    assert set(iw._HOMES) - hooks == set(iw.__all__)
+    assert set(iw._HOMES) - hooks == set(iw.__all__) - {"config"}  # a function of the root itself
     assert hooks == {
         "_jupyter_labextension_paths",
         "_jupyter_server_extension_points",
@@ -112,3 +115,119 @@ def test_the_version_is_that_of_the_distribution():
     import importlib.metadata
 
     assert iw.__version__ == importlib.metadata.version("inductiva_widgets")
+
+
+# -- beside the official package -----------------------------------------------------------------
+
+# What the official client does to a process when it is imported: its log goes through the root
+# logger to the screen and a file, and uncaught errors go through a hook of its own.
+OFFICIAL = """
+import logging, sys
+
+class Handler(logging.StreamHandler):
+    def emit(self, record):
+        sys.stderr.write(f"■ {record.name} {record.getMessage()}\\n")
+
+root = logging.getLogger()
+root.setLevel(logging.INFO)
+root.handlers.clear()
+root.addHandler(Handler())
+logging.getLogger("urllib3.connectionpool").setLevel(logging.CRITICAL)
+
+def hook(kind, value, trace):
+    if type(value).__name__ == "ApiException":
+        sys.stderr.write("handled\\n")
+        return
+    sys.__excepthook__(kind, value, trace)
+
+sys.excepthook = hook
+"""
+
+# Everything that our package may write: a status line, a waiting cell's words, a warning of its
+# own log, an error.
+OURS = """
+import contextlib, logging, sys
+import inductiva_widgets as iw
+from inductiva_widgets.api.config import ApiKey, Config
+from inductiva_widgets.backend import Backend
+from pathlib import Path
+
+config = Config(url=sys.argv[1], key=ApiKey("a-key"), key_source="a test", output_dir=Path("out"))
+with contextlib.closing(Backend(config)) as backend:
+    task = iw.Task("abc", backend=backend)
+    print(task.wait(), task.get_status(), repr(task))
+    print(iw.tasks.list(backend=backend).shape)
+    try:
+        task.get_output_info()
+    except iw.InductivaWidgetsError as error:
+        print(type(error).__name__, error)
+    print([logging.getLogger(name).handlers for name in ("inductiva_widgets", "requests")])
+    iw.Task("unknown", backend=backend).refresh()
+"""
+
+
+@pytest.fixture
+def service():
+    record = {"task_id": "abc", "id": "abc", "status": "success", "is_terminated": True}
+    with contextlib.closing(ScriptedServer()) as server:
+        server.route = lambda asked: (
+            ok({"total_size": 1, "tasks": [record]})
+            if asked.path.startswith("/tasks?")
+            else ok(record)
+            if asked.path.startswith("/tasks/abc")
+            else refusal(404, "There is none.")
+        )
+        yield server
+
+
+def said_by(service, folder, code):
+    folder.mkdir(exist_ok=True)
+    process = subprocess.run(
+        [sys.executable, "-c", code, service.url],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env={"PATH": "", "HOME": str(folder), "PYTHONPATH": str(folder), "TZ": "UTC"},
+    )
+    return process.returncode, without_times(process.stdout), without_times(process.stderr)
+
+
+def without_times(text):
+    """Clock times and the line of the failing call differ from run to run, or from code to code."""
+    return re.sub(r"line \d+", "line …", re.sub(r"\d\d:\d\d:\d\d", "…", text))
+
+
+@pytest.mark.parametrize("order", ["before", "after"])
+def test_beside_the_official_package_we_say_the_same(service, tmp_path, order):
+    (tmp_path / "official" / "inductiva").mkdir(parents=True)
+    (tmp_path / "official" / "inductiva" / "__init__.py").write_text(OFFICIAL)
+    alone = said_by(service, tmp_path / "alone", OURS)
+    imports = {
+        "before": "import inductiva\n" + OURS,
+        "after": OURS.replace(
+            "from pathlib import Path", "from pathlib import Path\nimport inductiva"
+        ),
+    }
+
+    beside = said_by(service, tmp_path / "official", imports[order])
+
+    assert beside == alone
+    assert alone[0] == 1
+    assert "Success" in alone[1]
+    assert "OutputsNotReadyError" in alone[1]
+    assert "NotFoundError" in alone[2].splitlines()[-1]
+    assert "■" not in beside[2]
+
+
+def test_we_change_neither_root_logger_nor_exception_hook(service, tmp_path):
+    code = OURS.replace(
+        "import inductiva_widgets as iw",
+        "before = logging.getLogger().handlers[:], logging.getLogger().level, sys.excepthook\n"
+        "import inductiva_widgets as iw",
+    ).rpartition("    iw.Task")[0] + (
+        "now = logging.getLogger().handlers[:], logging.getLogger().level, sys.excepthook\n"
+        "print(now == before)\n"
+    )
+
+    assert said_by(service, tmp_path, code)[1].splitlines()[-1] == "True"

@@ -1,21 +1,13 @@
-"""Task: one simulation, by its id and the service that it runs on.
-
-It holds nothing that goes stale by itself: what the service last said lives in the backend's
-watcher.
-"""
+"""What one can do with a task: read and fetch outputs, wait, kill, send it again, display it."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import datetime as dt
-import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from inductiva_widgets import backend as backends
-from inductiva_widgets.api.client import check_task_id
-from inductiva_widgets.api.models import Group, status_info
+from inductiva_widgets.api.stored import StoredLink
 from inductiva_widgets.ending import KillOutcome, Waiting, log_tail, outcome, send_kill
 from inductiva_widgets.errors import (
     InductivaWidgetsError,
@@ -25,29 +17,35 @@ from inductiva_widgets.errors import (
     UserInputError,
     WaitTimeoutError,
 )
-from inductiva_widgets.formats import safe_text, short_id, timespan
-from inductiva_widgets.submit import check_metadata
+from inductiva_widgets.formats import safe_text, short_id
+from inductiva_widgets.submit import (
+    changed,
+    check_changes,
+    check_inputs,
+    packed_inputs,
+    prepare,
+    rehearse,
+    send,
+    stored_inputs,
+)
+from inductiva_widgets.task.facts import TaskFacts
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    import pandas as pd
-
-    from inductiva_widgets.api.models import TaskRecord
     from inductiva_widgets.backend import Backend
     from inductiva_widgets.outputs.download import Download
     from inductiva_widgets.outputs.engine import Outputs
     from inductiva_widgets.outputs.files import OutputFiles, OutputInfo
-    from inductiva_widgets.watch import Observation
 
 __all__ = ["Task"]
 
 PUMP_S = 0.1  # how long a waiting cell may leave a click unanswered
 
 
-class Task:
+class Task(TaskFacts):
     """A remote simulation task.
 
     Args:
@@ -59,118 +57,9 @@ class Task:
     """
 
     def __init__(self, task_id: str, *, backend: Backend | None = None) -> None:
-        self._id = check_task_id(task_id)
-        self._backend = backend
-        self._lock = threading.Lock()
+        super().__init__(task_id, backend=backend)
         self._outputs: Outputs | None = None
         self._is_tied = False  # inside `sync_context`
-
-    # -- what it is -------------------------------------------------------------------------
-
-    @property
-    def id(self) -> str:
-        """The task's id."""
-        return self._id
-
-    @property
-    def task_id(self) -> str:
-        """The task's id."""
-        return self._id
-
-    @property
-    def backend(self) -> Backend:
-        """The service that the task runs on; fixed at the first use."""
-        with self._lock:
-            if self._backend is None:
-                self._backend = backends.default()
-            return self._backend
-
-    @property
-    def info(self) -> TaskRecord:
-        """Everything the service said last; asks only when nothing is known yet."""
-        seen = self._seen()
-        return seen.record if seen and seen.record else self.refresh()
-
-    def refresh(self) -> TaskRecord:
-        """Asks the service for everything about the task now."""
-        record = self.backend.watcher.refresh(self._id).record
-        if record is None:  # an observation without error always has one
-            raise AssertionError
-        return record
-
-    def to_dict(self) -> dict[str, Any]:
-        """Everything about the task exactly as the service sends it now."""
-        return self.backend.client.task_dict(self._id)
-
-    def get_status(self) -> str:
-        """Status code now, e.g. `submitted`, `computation-started`, `success`.
-
-        Asks the service unless the task is known to have ended.
-        """
-        record = self._final() or self.refresh()
-        return record.status
-
-    def is_terminal(self) -> bool:
-        """Whether the task has ended, as the service decides."""
-        return (self._final() or self.refresh()).is_terminated
-
-    def is_running(self) -> bool:
-        """Whether a machine works on the task now."""
-        return status_info(self.get_status()).group is Group.RUNNING
-
-    def is_failed(self) -> bool:
-        """Whether the task has ended, and not in success."""
-        record = self._final() or self.refresh()
-        return record.is_terminated and record.status != "success"
-
-    def get_position_in_queue(self) -> int | None:
-        """Tasks ahead of this one while it is in the queue (0: next), else `None`."""
-        return self.backend.watcher.refresh(self._id).tasks_ahead
-
-    def get_machine_type(self) -> str | None:
-        """Machine type, e.g. `c2-standard-4`; `None` until a machine picked the task up."""
-        return (self._final() or self.refresh()).machine_type
-
-    def get_simulator_name(self) -> str | None:
-        """Name of the simulator as shown in lists."""
-        return self.info.simulator
-
-    def get_computation_time(self) -> str | None:
-        """Time of the computation as `HH:MM:SS`, so far while it runs; `None` before."""
-        return timespan(self._computation_seconds())
-
-    @property
-    def computation_time(self) -> dt.timedelta | None:
-        """Time of the computation, so far while it runs; `None` before."""
-        seconds = self._computation_seconds()
-        if seconds is None or abs(seconds) > dt.timedelta.max.total_seconds() / 2:
-            return None
-        return dt.timedelta(seconds=seconds)
-
-    def get_total_time(self) -> str | None:
-        """Time since the task was made, or its whole life, as `HH:MM:SS`."""
-        record = self._final() or self.refresh()
-        return timespan(record.total_seconds(self.backend.client.clock.now()))
-
-    def get_metadata(self) -> dict[str, str]:
-        """The notes kept with the task."""
-        return self.backend.client.metadata(self._id)
-
-    def set_metadata(self, metadata: Mapping[str, str], *, replace: bool = False) -> None:
-        """Adds notes to the task, or replaces them all; non-empty texts only.
-
-        Raises:
-            UserInputError: A key or value is empty or no text.
-        """
-        check_metadata(metadata)
-        self.backend.client.set_metadata(self._id, metadata, replace=replace)
-
-    def timeline(self) -> pd.DataFrame:
-        """Phases of the task as a long-form frame: phase, start, end, duration, command, exit."""
-        from inductiva_widgets import history
-
-        record = self._final() or self.refresh()
-        return history.timeline_frame([record], self.backend.client.clock.now())
 
     # -- outputs ----------------------------------------------------------------------------
 
@@ -252,7 +141,7 @@ class Task:
             return known
         from inductiva_widgets.outputs.engine import Outputs
 
-        made = Outputs(self.backend.client.links, _OutputLink(self))
+        made = Outputs(self.backend.client.links, StoredLink(self.backend.client, self._place))
         with self._lock:
             self._outputs = self._outputs or made
             return self._outputs
@@ -343,6 +232,34 @@ class Task:
         finally:
             self._is_tied = outer
 
+    def resubmit(self, **changes: Any) -> Any:  # noqa: ANN401 - as tasks.submit
+        """Submits the task again and returns the new one; this one stays as it is.
+
+        Inputs, commands, image, group and notes are the same, except for the changes named: the
+        arguments of `tasks.submit`, also `input_dir` and `dry_run`. A time limit is not told by
+        the service: name it again with `time_to_live_s`.
+
+        Raises:
+            NotFoundError: The inputs are not stored any more, or the group is gone.
+            UserInputError: A change cannot work, or the commands are not known any more.
+        """
+        check_changes(changes)
+        backend = self.backend
+        has_folder, folder = "input_dir" in changes, check_inputs(changes.pop("input_dir", None))
+        only_told = changes.pop("dry_run", False)
+        record = self.refresh()
+        description = changed(record, changes)
+        body = description.body(is_local=backend.is_local)
+        if only_told:
+            inputs = f"the folder {folder.absolute()}" if folder else "none"
+            inputs = inputs if has_folder else f"those of task {self._id}"
+            return rehearse(backend, prepare(backend, description, body), inputs)
+        # The inputs come first: without them nothing is started, and nothing made.
+        packed = packed_inputs(folder) if has_folder else stored_inputs(backend, record)
+        with packed as archive:
+            made = send(backend, prepare(backend, description, body), archive)
+        return Task(made, backend=backend)
+
     # -- display ----------------------------------------------------------------------------
 
     def monitor(self) -> Any:  # noqa: ANN401 - a widget class that is imported at first use
@@ -352,36 +269,11 @@ class Task:
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:  # noqa: ANN401 - IPython's protocol
         return _host().task_bundle(self, **kwargs)
 
-    def __repr__(self) -> str:
-        record = self._known()
-        state = f": {safe_text(record.status, 60)}" if record else ""
-        return f"<Task {self._id}{state}>"
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Task):
-            return NotImplemented
-        return (self._id, self._backend) == (other._id, other._backend)
-
-    def __hash__(self) -> int:
-        return hash(self._id)
-
     # -- inside -----------------------------------------------------------------------------
 
-    def _seen(self) -> Observation | None:
-        backend = self._backend
-        return backend.watcher.latest(self._id) if backend else None
-
-    def _known(self) -> TaskRecord | None:
-        seen = self._seen()
-        return seen.record if seen else None
-
-    def _final(self) -> TaskRecord | None:
-        record = self._known()
-        return record if record and record.is_terminated else None
-
-    def _computation_seconds(self) -> float | None:
-        record = self._final() or self.refresh()
-        return record.computation_seconds(self.backend.client.clock.now())
+    def _place(self) -> tuple[str, str | None]:
+        record = self.info
+        return record.storage_output_path or f"{self._id}/output.zip", record.storage_region
 
     def _check_timeout(self, end: float | None, timeout: float | None) -> None:
         if end is not None and time.monotonic() >= end:
@@ -448,35 +340,6 @@ class Task:
         )
 
 
-class _OutputLink:
-    """The signed link of a task's output archive, made at first use and anew when it expired."""
-
-    def __init__(self, task: Task) -> None:
-        self._task = task
-        self._lock = threading.Lock()
-        self._url: str | None = None
-
-    def url(self) -> str:
-        """The present link."""
-        with self._lock:
-            if self._url is None:
-                self._url = self._sign()
-            return self._url
-
-    def renew(self, old: str) -> str:
-        """A link other than `old`; many workers asking at once get the same new one."""
-        with self._lock:
-            if self._url is None or self._url == old:
-                self._url = self._sign()
-            return self._url
-
-    def _sign(self) -> str:
-        record = self._task.info
-        path = record.storage_output_path or f"{self._task.id}/output.zip"
-        client = self._task.backend.client
-        return client.signed_url(path, operation="download", region=record.storage_region)
-
-
 def _host() -> Any:  # noqa: ANN401 - a module above this one
     """The notebook host, which the package fills in: nothing here may import it."""
     from inductiva_widgets import _notebook_host
@@ -496,7 +359,8 @@ def _progress_bar() -> Callable[[Any], None]:
     bar = kind(unit="B", unit_scale=True, disable=False if _host().in_kernel() else None)
 
     def show(progress: Any) -> None:  # noqa: ANN401 - outputs.download.Progress
-        bar.total = progress.bytes
+        if bar.total != progress.bytes:
+            bar.reset(total=progress.bytes)  # in a cell this also gives the bar its width
         bar.update(progress.bytes_done - bar.n)
         if progress.state != "running":
             bar.close()

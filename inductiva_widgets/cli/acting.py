@@ -1,0 +1,338 @@
+"""Commands that act: `tasks download`, `kill`, `resubmit`."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from inductiva_widgets.cli.console import (
+    complain,
+    confirm,
+    follow,
+    json_option,
+    print_json,
+    service,
+    yes_option,
+)
+from inductiva_widgets.cli.listing import records_of, status_option, tasks_of
+from inductiva_widgets.errors import InductivaWidgetsError, NotFoundError, UserInputError
+from inductiva_widgets.formats import file_size, safe_text, short_id
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from inductiva_widgets.api.models import TaskRecord
+    from inductiva_widgets.backend import Backend
+
+__all__ = ["COMMANDS", "split_names"]
+
+LISTED_IDS = 20  # more are counted, not listed
+_ID = re.compile(r"[a-z0-9]{25}|\d{15,}")  # what the service makes, now and formerly
+
+
+# -- download ------------------------------------------------------------------------------------
+
+
+@click.command()
+@click.argument("words", metavar="ID… [FILE…]", nargs=-1, required=True)
+@click.option("-f", "--filenames", "names", multiple=True, metavar="FILE", help="May be repeated.")
+@click.option("--dir", "root", metavar="DIR", help="Root: files go to DIR/ID/outputs/.")
+@click.option("--to", "target", metavar="DIR", help="Files of the one task go straight to DIR.")
+@click.option("--zip", "as_zip", is_flag=True, help="Keep the whole archive as output.zip.")
+@click.option(
+    "--overwrite",
+    type=click.Choice(["error", "skip", "replace", "rename"]),
+    default="error",
+    show_default=True,
+    help="What to do with existing files of other content.",
+)
+@json_option
+def download(  # noqa: PLR0913 - one a command line option
+    *,
+    words: tuple[str, ...],
+    names: tuple[str, ...],
+    root: str | None,
+    target: str | None,
+    as_zip: bool,
+    overwrite: str,
+    as_json: bool,
+) -> int:
+    """Downloads output files: all, or the names, folders and globs given after the IDs.
+
+    The first word is an ID, and so are those after it that look like one (25 letters and digits);
+    all others are FILEs. With --filenames all words are IDs. Quote globs: 'vtk/*.vtk'.
+    """
+    ids, filenames = split_names(words, names)
+    if target is not None and (len(ids) > 1 or root is not None):
+        raise click.UsageError("--to is for one task, and instead of --dir.")
+    if as_zip and filenames:
+        raise click.UsageError("--zip keeps the archive as a whole: name no FILEs.")
+    for given in (root, target):
+        if given is not None and not given.strip():
+            raise UserInputError("The output folder is empty.", hint="Leave it out, or name it.")
+    results = []
+    with service() as backend:
+        for task_id in ids:
+            folder = target if target is not None else _below(root, task_id)
+            result = _download(backend, task_id, filenames, folder, as_zip, overwrite)
+            results.append(result)
+            if result["error"]:
+                complain(result["error"], task_id)
+            elif not as_json:
+                click.echo(
+                    f"Downloaded {result['files']} files ({file_size(result['bytes'])}) of task"
+                    f" {task_id} to {safe_text(result['path'], 4096)}"
+                )
+    if as_json:
+        print_json(results)
+    return int(any(result["error"] for result in results))
+
+
+def split_names(words: Sequence[str], names: Sequence[str]) -> tuple[list[str], list[str] | None]:
+    """Ids and file names of a command line; `None` for all files.
+
+    Raises:
+        UserInputError: An id is none, or a name that no output can have.
+    """
+    from inductiva_widgets.outputs.listing import check_filenames
+
+    count = len(words)
+    if not names:
+        count = 1
+        while count < len(words) and _ID.fullmatch(words[count]):
+            count += 1
+    filenames = [*words[count:], *names]
+    return tasks_of(words[:count]), check_filenames(filenames) if filenames else None
+
+
+def _below(root: str | None, task_id: str) -> str | None:
+    return None if root is None else str(Path(root).expanduser() / task_id / "outputs")
+
+
+def _download(  # noqa: PLR0913, PLR0917 - what one download is
+    backend: Backend,
+    task_id: str,
+    filenames: list[str] | None,
+    folder: str | None,
+    as_zip: bool,  # noqa: FBT001 - passed through
+    overwrite: str,
+) -> dict[str, Any]:
+    from inductiva_widgets.task import Task
+
+    result: dict[str, Any] = {
+        "task_id": task_id,
+        "path": None,
+        "files": 0,
+        "bytes": 0,
+        "missing": [],
+        "error": None,
+    }
+    task = Task(task_id, backend=backend)
+    place = task.output_dir(folder).absolute()
+    click.echo(f"Downloading to {safe_text(place, 4096)}", err=True)
+    try:
+        begun = task.start_download(filenames, folder, uncompress=not as_zip, overwrite=overwrite)
+        try:
+            follow(begun, short_id(task_id))
+        finally:
+            delivered = [file for file in begun.files if file.state in ("verified", "skipped")]
+            result["path"] = str(begun.path) if delivered else None
+            result["files"] = len(delivered)
+            result["bytes"] = sum(file.size for file in delivered)
+    except NotFoundError as error:
+        result["missing"] = list(error.missing)
+        result["error"] = str(error if error.missing else _why_no_outputs(task, error))
+    except InductivaWidgetsError as error:
+        result["error"] = str(error)
+    return result
+
+
+def _why_no_outputs(task: Any, error: NotFoundError) -> InductivaWidgetsError:  # noqa: ANN401 - a Task, imported late
+    try:
+        missing: InductivaWidgetsError = task.outputs_missing()
+    except InductivaWidgetsError:  # an unknown task: the first error says so
+        return error
+    return missing
+
+
+# -- kill ----------------------------------------------------------------------------------------
+
+
+@click.command()
+@click.argument("ids", metavar="ID…", nargs=-1)
+@click.option("--all", "all_tasks", is_flag=True, help="All tasks that have not ended.")
+@status_option
+@click.option(
+    "-w",
+    "--wait-timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="S",
+    help="Seconds to wait for the confirmation; without it the request is only sent.",
+)
+@yes_option
+@json_option
+def kill(  # noqa: PLR0913 - one a command line option
+    *,
+    ids: tuple[str, ...],
+    all_tasks: bool,
+    status: str | None,
+    wait_timeout: float | None,
+    yes: bool,
+    as_json: bool,
+) -> int:
+    """Kills tasks (cancels them). Asks before, and refuses when there is nobody to ask."""
+    if sum(map(bool, (ids, all_tasks, status))) != 1:
+        raise click.UsageError("Give IDs, or --all, or --status.")
+    report = _Report(tells=not as_json, waits=wait_timeout is not None)
+    wanted = tasks_of(ids)
+    with service() as backend:
+        records = _looked_up(backend, wanted, report) if ids else _killable(backend, status)
+        alive = [record.task_id for record in records if not record.is_terminated]
+        agreed = not alive or confirm(
+            _question(alive), yes=yes, err=as_json, otherwise="no task was killed"
+        )
+        for record in records:
+            if record.is_terminated:
+                report.note(record.task_id, "already-ended", f"as {record.alias}")
+        if agreed:
+            _kill(backend, alive, wait_timeout, report)
+    for task_id in [] if agreed else alive:
+        report.note(task_id, "not-asked")
+    if as_json:
+        order = wanted or [record.task_id for record in records]
+        print_json([{"task_id": i, **report.outcomes[i]} for i in order])
+    elif not (report.outcomes and agreed):
+        click.echo("No task was killed." if alive else "There are no tasks to kill.")
+    return int(report.is_bad)
+
+
+def _looked_up(backend: Backend, ids: Sequence[str], report: _Report) -> list[TaskRecord]:
+    """The tasks as they are now; those that cannot be had are told and noted."""
+    records, errors = records_of(backend, ids)
+    for task_id, error in errors.items():
+        report.note(task_id, "failed", str(error), told=True)
+    return records
+
+
+def _killable(backend: Backend, status: str | None) -> list[TaskRecord]:
+    """Tasks in a state, or in any from which one can be killed; the list may lag behind."""
+    from inductiva_widgets.api.models import STATUSES
+    from inductiva_widgets.tasks import fetch_records
+
+    states = [status] if status else [code for code, about in STATUSES.items() if about.killable]
+    found = {
+        record.task_id: record
+        for state in states
+        for record in fetch_records(backend, None, state, None)
+    }
+    return list(found.values())
+
+
+def _question(ids: Sequence[str]) -> list[str]:
+    if len(ids) > LISTED_IDS:
+        return [f"You are about to kill {len(ids)} tasks."]
+    return ["You are about to kill the following tasks:", *(f"  - {i}" for i in ids)]
+
+
+def _kill(
+    backend: Backend, ids: Sequence[str], wait_timeout: float | None, report: _Report
+) -> None:
+    """One true outcome a task: all requests first, then one wait for all of them."""
+    from inductiva_widgets.ending import Waiting, outcome
+    from inductiva_widgets.task import Task
+
+    pending: list[str] = []
+    for task_id in ids:
+        try:
+            word = str(Task(task_id, backend=backend).kill(wait_timeout=None))
+        except InductivaWidgetsError as error:
+            report.note(task_id, "failed", str(error))
+            continue
+        if word == "pending" and wait_timeout is not None:
+            pending.append(task_id)
+        else:
+            report.note(task_id, word)
+    end = time.monotonic() + (wait_timeout or 0.0)
+    with contextlib.ExitStack() as stack:
+        waits = {i: stack.enter_context(Waiting(backend.watcher, i, 0.5)) for i in pending}
+        for task_id, waiting in waits.items():
+            word = "pending"
+            with contextlib.suppress(InductivaWidgetsError):  # nobody can tell: it stays pending
+                if waiting.ended(end - time.monotonic()):
+                    seen = backend.watcher.latest(task_id)
+                    word = str(outcome(seen.record.status if seen and seen.record else ""))
+            report.note(task_id, word)
+
+
+class _Report:
+    """What became of each task, told as it happens: Ctrl-C must not hide what was done."""
+
+    def __init__(self, *, tells: bool, waits: bool) -> None:
+        self.outcomes: dict[str, dict[str, str]] = {}
+        self._tells = tells
+        self._waits = waits
+
+    @property
+    def is_bad(self) -> bool:
+        """Whether a task may go on that should not."""
+        bad = {"failed", "not-asked"} | ({"pending"} if self._waits else set())
+        return any(one["outcome"] in bad for one in self.outcomes.values())
+
+    def note(self, task_id: str, word: str, detail: str = "", *, told: bool = False) -> None:
+        """Notes an outcome, and tells it unless that was done already."""
+        self.outcomes[task_id] = {"outcome": word, "detail": detail}
+        if word == "failed" and not told:
+            complain(detail, task_id)
+        elif self._tells and word != "failed":
+            self._tell(task_id, word, detail)
+
+    def _tell(self, task_id: str, word: str, detail: str) -> None:
+        ended = f" {safe_text(detail)}" if detail else ""
+        if word == "already-ended":
+            click.echo(f"Task {task_id} had already ended{ended}: nothing to kill.")
+        elif word == "pending" and self._waits:
+            click.echo(f"Sent kill request for task {task_id}; it has not ended yet.")
+        elif word == "killed" and self._waits:
+            click.echo(f"Successfully killed task {task_id}.")
+        elif word in ("killed", "pending"):
+            click.echo(f"Successfully sent kill request for task {task_id}.")
+
+
+# -- resubmit ------------------------------------------------------------------------------------
+
+
+@click.command()
+@click.argument("task_id", metavar="ID")
+@click.option("--command", "commands", multiple=True, help="Instead of its; may be repeated.")
+@click.option("--input-dir", metavar="DIR", help="Instead of its inputs.")
+@click.option("--simulator", help="Name to show in lists.")
+@click.option("--machine-group", metavar="NAME", help="Group of machines.")
+@click.option("--container-image", metavar="IMAGE", help="docker://… or inductiva://…")
+@click.option("--project", help="Project to file it under.")
+@click.option("--time-to-live", "time_to_live_s", type=float, metavar="S", help="Time limit.")
+@click.option("--dry-run", is_flag=True, help="Tell what would be sent, and send nothing.")
+@json_option
+def resubmit(*, task_id: str, as_json: bool, **options: Any) -> None:  # noqa: ANN401 - click's
+    """Submits a task again: same inputs, commands, image and group but for the options named."""
+    from inductiva_widgets.task import Task
+
+    changes = {name: value for name, value in options.items() if value not in (None, (), False)}
+    with service() as backend:
+        made = Task(task_id, backend=backend).resubmit(**changes)
+    if options["dry_run"]:
+        if as_json:
+            print_json(made.to_dict())
+        else:
+            click.echo(str(made))
+    elif as_json:
+        print_json({"task_id": made.id, "resubmitted_from": task_id})
+    else:
+        click.echo(f"Submitted task {made.id}, which is task {task_id} again.")
+
+
+COMMANDS = (download, kill, resubmit)

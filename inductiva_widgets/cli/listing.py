@@ -1,0 +1,239 @@
+"""Commands that look: `tasks list`, `info`, `files`, `wait`."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from inductiva_widgets.cli.console import (
+    complain,
+    json_option,
+    paint,
+    print_json,
+    print_table,
+    service,
+)
+from inductiva_widgets.errors import InductivaWidgetsError
+from inductiva_widgets.formats import safe_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from inductiva_widgets.api.models import TaskRecord
+    from inductiva_widgets.backend import Backend
+    from inductiva_widgets.watch import Observation
+
+__all__ = ["COMMANDS", "records_of", "status_option", "tasks_of"]
+
+WAIT_POLL_S = 0.2
+
+
+def _statuses(_context: object, _option: object, begun: str) -> list[str]:
+    from inductiva_widgets.api.models import STATUSES
+
+    return [status for status in STATUSES if status.startswith(begun)]
+
+
+status_option = click.option(
+    "-s",
+    "--status",
+    metavar="STATUS",
+    shell_complete=_statuses,
+    help="Only tasks in this state, such as success or computation-started.",
+)
+
+
+@click.command("list")
+@click.option("-n", "--last-n", type=int, default=10, show_default=True, help="How many at most.")
+@click.option("-a", "--all", "all_tasks", is_flag=True, help="All tasks.")
+@click.option("-i", "--id", "ids", multiple=True, metavar="ID", help="This task; may be repeated.")
+@click.option("-p", "--project-name", "--project", "project", help="Only tasks of this project.")
+@status_option
+@click.option("--unknown-status", is_flag=True, help="Accept a STATUS that is not known here.")
+@json_option
+def list_(  # noqa: PLR0913 - one a command line option
+    *,
+    last_n: int,
+    all_tasks: bool,
+    ids: tuple[str, ...],
+    project: str | None,
+    status: str | None,
+    unknown_status: bool,
+    as_json: bool,
+) -> int:
+    """Lists tasks, newest first. A * marks a time that still grows."""
+    from inductiva_widgets.cli.summary import COLUMNS, row
+    from inductiva_widgets.tasks import fetch_records
+
+    if ids and (all_tasks or project or status):
+        raise click.UsageError("--id names the tasks; --all, --project and --status choose them.")
+    with service() as backend:
+        if ids:
+            records, errors = records_of(backend, ids)
+        else:
+            count = None if all_tasks else last_n
+            records = fetch_records(backend, count, status, project, unknown_status=unknown_status)
+            errors = {}
+        now = backend.client.clock.now()
+    if as_json:
+        print_json([_plain(record) for record in records])
+    elif records:
+        print_table(COLUMNS, [row(record, now) for record in records], _colour)
+    elif not errors:
+        click.echo("No tasks found.")
+    return int(bool(errors))
+
+
+def _colour(column: str, cell: str) -> str:
+    return paint(cell, fg="green") if column == "STATUS" and cell == "Success" else cell
+
+
+def _plain(record: TaskRecord) -> Any:  # noqa: ANN401 - JSON
+    """The record under the names of the REST contract; history and the like stand in `info`."""
+    import msgspec
+
+    value = msgspec.to_builtins(record)
+    for name in ("status_history", "machine_operations", "steps"):
+        del value[name]
+    return value
+
+
+def tasks_of(ids: Iterable[str]) -> list[str]:
+    """The ids, checked, each once.
+
+    Raises:
+        UserInputError: One is no id; no request has left then.
+    """
+    from inductiva_widgets.api.client import check_task_id
+
+    return list(dict.fromkeys(check_task_id(task_id) for task_id in ids))
+
+
+def records_of(
+    backend: Backend, ids: Iterable[str]
+) -> tuple[list[TaskRecord], dict[str, InductivaWidgetsError]]:
+    """Records of the tasks, and why others could not be had, which is told at once."""
+    found: list[TaskRecord] = []
+    errors: dict[str, InductivaWidgetsError] = {}
+    for task_id in tasks_of(ids):
+        try:
+            found.append(backend.client.task(task_id))
+        except InductivaWidgetsError as error:
+            complain(error, task_id)
+            errors[task_id] = error
+    return found, errors
+
+
+@click.command()
+@click.argument("task_id", metavar="ID")
+@json_option
+def info(*, task_id: str, as_json: bool) -> None:
+    """Tells all about a task: its phases, commands, sizes and costs."""
+    from inductiva_widgets.cli.summary import summary
+
+    (checked,) = tasks_of([task_id])
+    with service() as backend:
+        if as_json:
+            print_json(backend.client.task_dict(checked))
+        else:
+            click.echo(summary(backend.client.task(checked), backend.client.clock.now()))
+
+
+@click.command()
+@click.argument("task_id", metavar="ID")
+@json_option
+def files(*, task_id: str, as_json: bool) -> None:
+    """Lists the output files of a task with their sizes."""
+    from inductiva_widgets.task import Task
+
+    with service() as backend:
+        outputs = Task(task_id, backend=backend).get_output_info()
+    if as_json:
+        contents = [
+            {"name": one.name, "size": one.size, "compressed_size": one.compressed_size}
+            for one in outputs.contents
+        ]
+        print_json({"size": outputs.size, "contents": contents})
+    else:
+        click.echo(str(outputs))
+
+
+@click.command()
+@click.argument("ids", metavar="ID…", nargs=-1, required=True)
+@click.option("--timeout", type=click.FloatRange(min=0), metavar="S", help="Seconds to wait.")
+@json_option
+def wait(*, ids: tuple[str, ...], timeout: float | None, as_json: bool) -> int:
+    """Waits until tasks have ended; fails unless all end in success. Ctrl-C kills nothing."""
+    wanted = tasks_of(ids)
+    with service() as backend:
+        try:
+            errors = _wait(backend, wanted, timeout, quiet=as_json)
+        except KeyboardInterrupt:
+            click.echo("Stopped waiting; the tasks go on.", err=True)
+            raise
+        ends = [_end(backend, task_id, errors.get(task_id)) for task_id in wanted]
+    if as_json:
+        print_json(ends)
+    for end in ends:
+        if end["error"]:
+            complain(end["error"], str(end["task_id"]))
+    return int(any(end["status"] != "success" for end in ends))
+
+
+def _wait(
+    backend: Backend, ids: Sequence[str], timeout: float | None, *, quiet: bool
+) -> dict[str, InductivaWidgetsError]:
+    """Waits for all; those that nobody can wait for are told apart with the reason."""
+    from inductiva_widgets.ending import Waiting
+
+    until = None if timeout is None else time.monotonic() + timeout
+    errors: dict[str, InductivaWidgetsError] = {}
+    with contextlib.ExitStack() as stack:
+        waitings = {i: stack.enter_context(Waiting(backend.watcher, i)) for i in ids}
+        if not quiet:
+            for task_id in ids:
+                told = _StatusLines(task_id)
+                stack.callback(backend.watcher.watch(task_id, told).close)
+        for task_id, waiting in waitings.items():
+            try:
+                while not waiting.ended(WAIT_POLL_S):
+                    if until is not None and time.monotonic() >= until:
+                        break
+            except InductivaWidgetsError as error:
+                errors[task_id] = error
+    return errors
+
+
+def _end(
+    backend: Backend, task_id: str, error: InductivaWidgetsError | None
+) -> dict[str, str | None]:
+    seen = backend.watcher.latest(task_id)
+    record = seen.record if seen else None
+    text: str | None = None
+    if error is not None:
+        text = str(error)
+    elif record is None or not record.is_terminated:
+        text = "It did not end in time; it goes on."
+    elif record.status != "success":
+        text = f"It ended as {record.alias}. {record.error_detail or ''}".rstrip()
+    return {"task_id": task_id, "status": record.status if record else None, "error": text}
+
+
+class _StatusLines:
+    """Prints each new status of a task once."""
+
+    def __init__(self, task_id: str) -> None:
+        self._task_id = task_id
+        self._last = ""
+
+    def __call__(self, seen: Observation) -> None:
+        if seen.record is not None and seen.record.status != self._last:
+            self._last = seen.record.status
+            alias = safe_text(seen.record.alias, 60)
+            click.echo(f"{seen.as_of.astimezone():%H:%M:%S}  {self._task_id}  {alias}")
+
+
+COMMANDS = (list_, info, files, wait)

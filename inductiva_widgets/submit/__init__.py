@@ -1,0 +1,32 @@
+"""Submitting a task: its description checked, its inputs packed, sent and confirmed.
+
+Source: the contract, section 9. The sequence is that of the official client, so that both send
+the same bodies for the same run.
+"""
+
+from inductiva_widgets.submit.again import changed, check_changes
+from inductiva_widgets.submit.description import Command, Description, check_metadata
+from inductiva_widgets.submit.inputs import (
+    check_inputs,
+    pack_inputs,
+    packed_inputs,
+    stored_inputs,
+)
+from inductiva_widgets.submit.plan import DryRun, Prepared, prepare, rehearse, send
+
+__all__ = [
+    "Command",
+    "Description",
+    "DryRun",
+    "Prepared",
+    "changed",
+    "check_changes",
+    "check_inputs",
+    "check_metadata",
+    "pack_inputs",
+    "packed_inputs",
+    "prepare",
+    "rehearse",
+    "send",
+    "stored_inputs",
+]
