@@ -1,10 +1,8 @@
-"""The application: every route, the errors as the contract wants them, and what they share."""
+"""The application: every route, and the errors as the contract wants them."""
 
 from __future__ import annotations
 
-import json
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +13,13 @@ from starlette.middleware import Middleware
 from starlette.responses import JSONResponse
 
 from inductiva_widgets.errors import NotFoundError, UserInputError
+from inductiva_widgets.local.engine import Engine, detail
 from inductiva_widgets.local.guard import Guard
-from inductiva_widgets.local.inquiries import Fault, InvalidRequestError
+from inductiva_widgets.local.inquiries import InvalidRequestError
+from inductiva_widgets.local.mailbox import mailbox_routes
+from inductiva_widgets.local.routes_account import account_routes
+from inductiva_widgets.local.routes_storage import storage_routes
+from inductiva_widgets.local.routes_tasks import task_routes
 from inductiva_widgets.local.storage import LinkRefusedError
 
 if TYPE_CHECKING:
@@ -26,25 +29,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
     from starlette.types import ExceptionHandler
 
-    from inductiva_widgets.local.runner import Runner
-    from inductiva_widgets.local.settings import EngineSettings
-    from inductiva_widgets.local.storage import Storage
-    from inductiva_widgets.local.store import Store
-    from inductiva_widgets.local.views import Machine
-
-__all__ = ["Engine", "build_app", "detail", "read_json"]
-
-
-@dataclass(frozen=True, slots=True)
-class Engine:
-    """What the routes work on."""
-
-    settings: EngineSettings
-    store: Store
-    storage: Storage
-    runner: Runner
-    machine: Machine
-    created: str
+__all__ = ["build_app"]
 
 
 def build_app(engine: Engine, *, port: int, keys: Sequence[str], proof_key: str) -> Starlette:
@@ -56,11 +41,6 @@ def build_app(engine: Engine, *, port: int, keys: Sequence[str], proof_key: str)
         keys: Accepted API keys.
         proof_key: The key by which the engine proves itself to `local.find`.
     """
-    # These modules take `Engine` and the helpers from here.
-    from inductiva_widgets.local.mailbox import mailbox_routes
-    from inductiva_widgets.local.routes_account import account_routes
-    from inductiva_widgets.local.routes_storage import storage_routes
-    from inductiva_widgets.local.routes_tasks import task_routes
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
@@ -98,40 +78,6 @@ def build_app(engine: Engine, *, port: int, keys: Sequence[str], proof_key: str)
     )
     app.router.redirect_slashes = False  # an unknown route is a 404, not a guess
     return app
-
-
-def detail(status: int, text: str) -> JSONResponse:
-    """An error reply (contract § 1)."""
-    return JSONResponse({"detail": text}, status)
-
-
-async def read_json(request: Request, limit_bytes: int) -> object:
-    """JSON body of a request, read with a limit whatever its headers promise.
-
-    Raises:
-        InvalidRequestError: It is no JSON.
-        HTTPException: It is too long.
-    """
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > limit_bytes:
-            raise HTTPException(
-                HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"The body is larger than {limit_bytes} bytes."
-            )
-    try:
-        found: object = json.loads(body, parse_constant=_refuse_constant)
-        # Half of a surrogate pair can be stored but never sent again: refuse it at the door.
-        json.dumps(found, ensure_ascii=False).encode()
-    except (ValueError, RecursionError) as error:
-        raise InvalidRequestError(
-            Fault(("body",), "the body is no JSON", "json_invalid")
-        ) from error
-    return found
-
-
-def _refuse_constant(text: str) -> object:
-    raise ValueError(f"{text} is no JSON")
 
 
 async def _on_http_error(_request: Request, error: Exception) -> Response:

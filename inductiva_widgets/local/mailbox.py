@@ -16,13 +16,13 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from inductiva_widgets.errors import NotFoundError
-from inductiva_widgets.local.app import read_json
+from inductiva_widgets.local.engine import read_json
 from inductiva_widgets.local.inquiries import Fault, InvalidRequestError, long_poll_s, required
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-    from inductiva_widgets.local.app import Engine
+    from inductiva_widgets.local.engine import Engine
 
 __all__ = ["mailbox_routes"]
 

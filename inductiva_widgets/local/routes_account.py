@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from inductiva_widgets.errors import NotFoundError
-from inductiva_widgets.local.app import Engine, detail, read_json
+from inductiva_widgets.local.engine import Engine, detail, read_json
 from inductiva_widgets.local.handshake import PROOF_HEADER, proof
 from inductiva_widgets.local.inquiries import required, string_map
 from inductiva_widgets.local.projects import Projects

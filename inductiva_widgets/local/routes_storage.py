@@ -14,7 +14,7 @@ from starlette.routing import Route
 
 from inductiva_widgets.errors import NotFoundError, UserInputError
 from inductiva_widgets.local import archives
-from inductiva_widgets.local.app import read_json
+from inductiva_widgets.local.engine import read_json
 from inductiva_widgets.local.exchange import Exchange
 from inductiva_widgets.local.guard import SIGNED_PREFIX
 from inductiva_widgets.local.inquiries import (
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-    from inductiva_widgets.local.app import Engine
+    from inductiva_widgets.local.engine import Engine
     from inductiva_widgets.local.storage import Operation
 
 __all__ = ["storage_routes"]

@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from inductiva_widgets.errors import NotFoundError, UserInputError
-from inductiva_widgets.local.app import Engine, detail, read_json
+from inductiva_widgets.local.engine import Engine, detail, read_json
 from inductiva_widgets.local.inquiries import page_query, string_map, submission
 from inductiva_widgets.local.statuses import TERMINAL
 from inductiva_widgets.local.store import NewTask

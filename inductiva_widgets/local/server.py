@@ -7,10 +7,8 @@ that knows the engine's key can answer it; the key itself is not sent to anybody
 
 from __future__ import annotations
 
-import contextlib
 import hmac
 import http.client
-import json
 import logging
 import os
 import re
@@ -26,7 +24,13 @@ from urllib.parse import urlsplit
 
 import psutil
 
-from inductiva_widgets.errors import EngineBusyError, LocalEngineError
+from inductiva_widgets.errors import LocalEngineError
+from inductiva_widgets.local.folder import (
+    busy_error,
+    make_private_folder,
+    read_note,
+    read_or_make_key,
+)
 from inductiva_widgets.local.handshake import PROOF_HEADER, proof
 from inductiva_widgets.local.locks import FileLock
 from inductiva_widgets.local.settings import EngineSettings, default_slots
@@ -77,7 +81,7 @@ class EngineInfo:
 def find(data_dir: Path | str | None = None) -> EngineInfo | None:
     """The living engine of a data folder, or `None`; takes at most some two seconds."""
     root = engine_folder(data_dir)
-    noted = _read_note(root)
+    noted = read_note(root)
     if noted is None:
         return None
     info = EngineInfo(str(noted["url"]), root / "api_key", int(noted["pid"]), root)
@@ -121,7 +125,7 @@ def stop(data_dir: Path | str | None = None, *, timeout_s: float = 10.0) -> bool
     Raises:
         LocalEngineError: It could not be ended.
     """
-    noted = _read_note(engine_folder(data_dir))
+    noted = read_note(engine_folder(data_dir))
     process = None if noted is None else _noted_process(noted)
     if process is None:
         return False
@@ -175,73 +179,7 @@ def serve(  # noqa: PLR0913 - the options of the command line
     return run(settings, port=port, json_line=json_line, parent_pid=parent_pid)
 
 
-# -- shared with the service -------------------------------------------------------------------
-
-
-def make_private_folder(root: Path) -> None:
-    """Makes the data folder, for this user alone.
-
-    Raises:
-        LocalEngineError: It cannot be made.
-    """
-    try:
-        root.mkdir(parents=True, exist_ok=True, mode=0o700)
-        root.chmod(0o700)
-    except OSError as error:
-        raise LocalEngineError(
-            f"The data folder {root} cannot be used: {error.strerror}.",
-            hint="Set INDUCTIVA_WIDGETS_DATA_DIR to another folder.",
-        ) from error
-
-
-def read_or_make_key(root: Path) -> str:
-    """The API key of the folder; a random one is made the first time."""
-    path = root / "api_key"
-    with contextlib.suppress(FileNotFoundError):
-        key = path.read_text(encoding="utf-8").strip()
-        if key:
-            path.chmod(0o600)
-            return key
-    key = secrets.token_urlsafe(32)
-    write_private(path, key)
-    return key
-
-
-def write_private(path: Path, text: str) -> None:
-    """Writes a file that only this user can read, in one step."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    part.unlink(missing_ok=True)
-    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-    part.replace(path)
-
-
-def busy_error(root: Path) -> EngineBusyError:
-    """What to say when another engine holds the folder."""
-    noted = _read_note(root) or {"pid": 0, "url": ""}
-    pid, url = int(noted["pid"]), str(noted["url"])
-    where = f" (process {pid}, {url})" if pid else ""
-    return EngineBusyError(
-        f"Another local engine{where} owns the folder {root}.",
-        hint="Use that one, stop it, or choose another folder.",
-        pid=pid,
-        url=url,
-    )
-
-
 # -- details -----------------------------------------------------------------------------------
-
-
-def _read_note(root: Path) -> dict[str, Any] | None:
-    try:
-        noted = json.loads((root / "server.json").read_text(encoding="utf-8"))
-        address = urlsplit(noted["url"])
-        usable = address.hostname == "127.0.0.1" and address.port and int(noted["pid"]) > 0
-        float(noted["pid_create_time"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    return noted if usable else None
 
 
 def _noted_process(noted: Mapping[str, Any]) -> psutil.Process | None:

@@ -19,16 +19,17 @@ import psutil
 import uvicorn
 
 from inductiva_widgets.errors import LocalEngineError
-from inductiva_widgets.local.app import Engine, build_app
+from inductiva_widgets.local.app import build_app
 from inductiva_widgets.local.connections import PatientProtocol
-from inductiva_widgets.local.locks import FileLock
-from inductiva_widgets.local.runner import Runner
-from inductiva_widgets.local.server import (
+from inductiva_widgets.local.engine import Engine
+from inductiva_widgets.local.folder import (
     busy_error,
     make_private_folder,
     read_or_make_key,
     write_private,
 )
+from inductiva_widgets.local.locks import FileLock
+from inductiva_widgets.local.runner import Runner
 from inductiva_widgets.local.storage import Storage
 from inductiva_widgets.local.store import Store
 from inductiva_widgets.local.views import Machine
