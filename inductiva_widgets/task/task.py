@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -222,15 +223,21 @@ class Task(TaskFacts):
         try:
             yield self
         except BaseException:
-            say = _host().say
-            say(f"Killing task {short_id(self._id)}: its session was interrupted.")
-            try:
-                self.kill(wait_timeout=None)
-            except InductivaWidgetsError as error:  # the first error is the one to raise
-                say(f"Task {short_id(self._id)} could not be killed and may go on: {error}")
+            _host().say(f"Killing task {short_id(self._id)}: its session was interrupted.")
+            # On a thread of its own, which a second Ctrl-C does not reach, nor the end of Python.
+            killing = threading.Thread(target=self._kill_or_say, name="inductiva-kill")
+            killing.start()
+            killing.join()
             raise
         finally:
             self._is_tied = outer
+
+    def _kill_or_say(self) -> None:
+        """Sends the kill request; a failure is said, as the first error is the one to raise."""
+        try:
+            self.kill(wait_timeout=None)
+        except InductivaWidgetsError as error:
+            _host().say(f"Task {short_id(self._id)} could not be killed and may go on: {error}")
 
     def resubmit(self, **changes: Any) -> Any:  # noqa: ANN401 - as tasks.submit
         """Submits the task again and returns the new one; this one stays as it is.

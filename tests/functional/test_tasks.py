@@ -447,6 +447,22 @@ def test_ctrl_c_inside_sync_context_kills_the_task(running, engine, capsys):
     assert engine.finish(running.id)["status"] == "killed"
 
 
+def test_a_second_ctrl_c_does_not_stop_the_killing(running, engine, monkeypatch):
+    send, entered = running.backend.client.kill, threading.Event()
+
+    def interrupted_while_sending(task_id):
+        entered.set()
+        os.kill(os.getpid(), signal.SIGINT)  # the impatient user, in the middle of the request
+        return send(task_id)
+
+    monkeypatch.setattr(running.backend.client, "kill", interrupted_while_sending)
+    with pytest.raises(KeyboardInterrupt), running.sync_context():
+        raise KeyboardInterrupt
+
+    assert entered.is_set()
+    assert engine.finish(running.id)["status"] == "killed"
+
+
 def test_any_error_inside_sync_context_kills_the_task(running, engine):
     with pytest.raises(ZeroDivisionError), running.sync_context():
         _ = 1 / 0
