@@ -381,7 +381,7 @@ def test_a_price_that_is_not_told_is_none(remote, server, answer):
         ("python D:\\data\\run.py", "a path"),
         ("python /home/me/run.py", "a path"),
         ("python run.py --mesh=/Users/me/a.msh", "a path"),
-        (f"python {__file__}", "a path"),
+        ("ls /var", "a path"),
         ("python '/root/a b.py'", "a path"),
         ("python ../run.py", "lead out"),
         ({"cmd": "a", "env": {"DATA": "/home/me/data"}}, "a path"),
