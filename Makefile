@@ -9,7 +9,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 SOURCES := $(shell find js/src js/schema -type f 2>/dev/null) js/package.json js/build.mjs
 BUNDLE  := inductiva_widgets/static/widget.js
 
-.PHONY: help demo test test-full conformance check format bench build clean
+.PHONY: help demo test test-full conformance check format bench bench-full soak build clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -47,6 +47,14 @@ format: $(VENV)/.dev ## put everything into the house format
 bench: $(VENV)/.dev ## measure, a small version in minutes
 	@$(BIN)/python -m pip install --quiet -r requirements/bench.txt
 	$(BIN)/python benchmarks/run.py
+
+bench-full: $(VENV)/.dev ## measure downloads beside all peers, some 20 minutes and 5 GB of temporary space
+	@$(BIN)/python -m pip install --quiet -r requirements/bench.txt
+	$(BIN)/python benchmarks/bench_outputs.py --full
+
+soak: $(VENV)/.dev ## thousands of downloads through faults and kills, an hour
+	$(BIN)/python tests/functional/test_outputs_faults.py 10000
+	$(BIN)/python tests/functional/test_outputs_kill.py 200
 
 build: $(BUNDLE) ## the front end
 

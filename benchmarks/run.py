@@ -1,6 +1,6 @@
 """`make bench`: the figures that a change should not make worse, in a few minutes.
 
-Everything runs on loopback against the local engine: no latency is imitated here.
+All but the last part runs on loopback against the local engine, without imitated latency.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import tempfile
 import zipfile
 from pathlib import Path
 
+import bench_outputs
 import requests
 from harness import Case, measure
 
@@ -41,6 +42,7 @@ def main() -> None:
             bench_engine_and_outputs(engine, Path(folder))
         finally:
             local.stop(engine.data_dir)
+    bench_outputs.main([])
 
 
 def bench_import() -> None:

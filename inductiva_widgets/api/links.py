@@ -73,14 +73,14 @@ class LinkReply:
         return retry_after_s(self.headers.get("Retry-After"))
 
     def iter_bytes(self, chunk_bytes: int = 1 << 20) -> Iterator[bytes]:
-        """The body in pieces, as sent (no decoding). A cut or stalled body raises.
+        """The body in pieces as they come, as sent (no decoding). A cut or stalled body raises.
 
         Raises:
             ServiceConnectionError: The connection broke, or gave less than announced.
             ServiceTimeoutError: No byte came for the read time limit.
         """
         raw = self._response.raw
-        while piece := calling(self._host, lambda: raw.read(chunk_bytes, decode_content=False)):
+        while piece := calling(self._host, lambda: raw.read1(chunk_bytes, decode_content=False)):
             yield piece
 
     def abort(self) -> None:

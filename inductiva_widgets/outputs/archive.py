@@ -17,7 +17,9 @@ from inductiva_widgets.errors import ArchiveTooLargeError, BadArchiveError, Corr
 from inductiva_widgets.formats import safe_text
 
 __all__ = [
+    "BZIP2",
     "DEFLATED",
+    "LZMA",
     "MAX_LOCAL_HEADER_BYTES",
     "OUTPUTS_PREFIX",
     "STORED",
@@ -32,7 +34,7 @@ __all__ = [
 ]
 
 OUTPUTS_PREFIX = "artifacts/"
-STORED, DEFLATED = 0, 8
+STORED, DEFLATED, BZIP2, LZMA = 0, 8, 12, 14
 MAX_MEMBERS = 1_000_000
 MAX_DIRECTORY_BYTES = 256 * 1000 * 1000
 
@@ -43,8 +45,12 @@ FLAG_UTF8 = 1 << 11
 _END = struct.Struct("<4s4H2LH")
 _LOCATOR64 = struct.Struct("<4sLQL")
 _END64 = struct.Struct("<4sQ2H2L4Q")
-_ENTRY = struct.Struct("<4s6H3L5H2L")
+_ENTRY = struct.Struct("<LL2HL3L3HL2L")
+_ENTRY_SIGNATURE = 0x02014B50
 _LOCAL = struct.Struct("<4s5H3L2H")
+
+# Unflagged names are cp437 (Appendix D.1), as `zipfile` reads them.
+_CODINGS = {0: ("cp437", "strict"), FLAG_UTF8: ("utf-8", "replace")}
 
 _MAX_COMMENT = 0xFFFF
 _MAX16, _MAX32 = 0xFFFF, 0xFFFFFFFF
@@ -52,8 +58,8 @@ _ZIP64_FIELD = 0x0001
 _UNICODE_PATH_FIELD = 0x7075  # "up" in the file
 
 # The largest comment and every end record fit in, so one request always finds the end of the
-# archive; a directory of about 800 members fits in as well.
-TAIL_BYTES = _MAX_COMMENT + _END.size + _LOCATOR64.size + _END64.size
+# archive; a directory of about 1,500 members fits in as well.
+TAIL_BYTES = 2 * (_MAX_COMMENT + _END.size + _LOCATOR64.size + _END64.size)
 MAX_LOCAL_HEADER_BYTES = _LOCAL.size + 2 * 0xFFFF
 
 _METHOD_NAMES = {
@@ -274,54 +280,52 @@ def _find_end64(window: bytes, base: int, at: int) -> int | DirectoryNeed | None
 
 def _parse(data: bytes, place: _Place) -> Directory:
     names: list[str] = []
-    sizes, packed_sizes, offsets = array("Q"), array("Q"), array("Q")
-    crcs, attributes = array("I"), array("I")
-    methods, flag_words = array("H"), array("H")
+    rows: list[tuple[int, ...]] = []
     header_names: dict[int, str] = {}
     unpack, head, length = _ENTRY.unpack_from, _ENTRY.size, len(data)
+    add_name, add_row = names.append, rows.append
     at = 0
     while at < length:
-        if at + head > length or data[at : at + 4] != b"PK\x01\x02":
+        if at + head > length:
             raise BadArchiveError(f"The archive's directory is damaged at entry {len(names)}.")
         # fmt: off
-        (_, _, _, flags, method, _, _, crc, packed, size, name_size, extra_size,
-         comment_size, _, _, attribute, offset) = unpack(data, at)
+        (signature, _, flags, method, _, crc, packed, size, name_size, extra_size,
+         comment_size, _, attribute, offset) = unpack(data, at)
         # fmt: on
-        name_end = at + head + name_size
-        raw = data[at + head : name_end]
-        extra = data[name_end : name_end + extra_size]
-        at = name_end + extra_size + comment_size
+        if signature != _ENTRY_SIGNATURE:
+            raise BadArchiveError(f"The archive's directory is damaged at entry {len(names)}.")
+        name_at = at + head
+        extra_at = name_at + name_size
+        at = extra_at + extra_size + comment_size
         if at > length:
             raise BadArchiveError(f"The archive's directory is cut at entry {len(names)}.")
-        name = _decode(raw, flags)
-        if extra:
+        name = data[name_at:extra_at].decode(*_CODINGS[flags & FLAG_UTF8])
+        if extra_size:
+            extra = data[extra_at : extra_at + extra_size]
             if _MAX32 in (size, packed, offset):
                 size, packed, offset = _zip64(extra, size, packed, offset)
-            if b"up" in extra and (better := _unicode_path(extra, raw)) is not None:
+            better = _unicode_path(extra, data[name_at:extra_at]) if b"up" in extra else None
+            if better is not None:
                 header_names[len(names)] = name
                 name = better
-        names.append(name)
-        sizes.append(size)
-        packed_sizes.append(packed)
-        offsets.append(min(offset + place.prefix, 0xFFFFFFFFFFFFFFFF))
-        crcs.append(crc)
-        attributes.append(attribute)
-        methods.append(method)
-        flag_words.append(flags)
+        add_name(name)
+        add_row((size, packed, crc, method, flags, offset, attribute))
     # Writers without zip64 let the 16-bit count run over (66,000 members are counted as 464).
     if len(names) % 0x10000 != place.count % 0x10000:
         raise BadArchiveError(
             f"The end record counts {place.count} members, the directory has {len(names)}."
         )
+    columns = list(zip(*rows, strict=True)) or [()] * 7
+    size_limit = 0xFFFFFFFFFFFFFFFF
     return Directory(
         names,
-        sizes,
-        packed_sizes,
-        crcs,
-        methods,
-        flag_words,
-        offsets,
-        attributes,
+        array("Q", columns[0]),
+        array("Q", columns[1]),
+        array("I", columns[2]),
+        array("H", columns[3]),
+        array("H", columns[4]),
+        array("Q", (min(offset + place.prefix, size_limit) for offset in columns[5])),
+        array("I", columns[6]),
         header_names,
         place.start,
         hashlib.sha256(data).hexdigest()[:16],
@@ -329,8 +333,7 @@ def _parse(data: bytes, place: _Place) -> Directory:
 
 
 def _decode(raw: bytes, flags: int) -> str:
-    # Unflagged names are cp437 (Appendix D.1), as `zipfile` reads them.
-    return raw.decode("utf-8", "replace") if flags & FLAG_UTF8 else raw.decode("cp437")
+    return raw.decode(*_CODINGS[flags & FLAG_UTF8])
 
 
 def _fields(extra: bytes) -> list[tuple[int, bytes]]:
@@ -370,7 +373,7 @@ def _unicode_path(extra: bytes, raw: bytes) -> str | None:
     return None
 
 
-def local_header_bytes(data: bytes | bytearray, member: Member) -> int | None:
+def local_header_bytes(data: bytes | bytearray | memoryview, member: Member) -> int | None:
     """Length of the local header at the start of `data`, after checking it against the directory.
 
     Returns:
@@ -389,6 +392,12 @@ def local_header_bytes(data: bytes | bytearray, member: Member) -> int | None:
     if len(data) < _LOCAL.size + name_size:
         return None
     name = _decode(bytes(data[_LOCAL.size : _LOCAL.size + name_size]), member.flags)
+    said = (name, method, packed, size, crc)
+    if (
+        said == (member.header_name, member.method, member.packed_size, member.size, member.crc)
+        and not (flags | member.flags) & FLAG_ENCRYPTED
+    ):  # as nearly always: one comparison for each of 100,000 members
+        return _LOCAL.size + name_size + extra_size
     checks: list[tuple[str, str | int, str | int]] = [
         ("name", name, member.header_name),
         ("method", method, member.method),

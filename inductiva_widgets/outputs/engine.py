@@ -5,18 +5,20 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, cast
 
+from inductiva_widgets.outputs.check import FolderReport, check_folder
 from inductiva_widgets.outputs.download import Download, Order, Tuning
 from inductiva_widgets.outputs.files import FileInfo, OutputFiles, OutputInfo
 from inductiva_widgets.outputs.listing import Listing, check_filenames, read_listing
-from inductiva_widgets.outputs.remote import LinkSource, RemoteArchive, RetryPolicy, Stop
+from inductiva_widgets.outputs.remote import LinkSource, RemoteArchive, RetryPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from inductiva_widgets.api.links import LinkTransport
-    from inductiva_widgets.outputs.extract import Overwrite
+    from inductiva_widgets.outputs.folder import Overwrite
     from inductiva_widgets.outputs.progress import Progress
+    from inductiva_widgets.outputs.stop import Stop
 
 __all__ = ["Outputs"]
 
@@ -64,6 +66,10 @@ class Outputs:
         """The files, to be read where they are."""
         return OutputFiles(*self._opened())
 
+    def check(self, folder: Path) -> FolderReport:
+        """What a local folder has of the archive, by sizes and CRC-32; no member is fetched."""
+        return check_folder(self.directory(), folder)
+
     def start_download(  # noqa: PLR0913 - the words of the user's documents
         self,
         target: Path,
@@ -72,6 +78,7 @@ class Outputs:
         indices: Sequence[int] | None = None,
         uncompress: bool = True,
         overwrite: str = "error",
+        bytes_per_s: float | None = None,
         on_progress: Callable[[Progress], object] | None = None,
     ) -> Download:
         """Starts a download and returns at once.
@@ -83,6 +90,7 @@ class Outputs:
             uncompress: `False` keeps the archive as `output.zip`.
             overwrite: What to do with existing files of other content: `error`, `skip`, `replace`
                 or `rename`. Identical files are never fetched again.
+            bytes_per_s: Limit on the rate of receiving; `None` for none.
             on_progress: Called on a worker thread, at most five times a second and once at the end.
 
         Raises:
@@ -94,12 +102,23 @@ class Outputs:
             indices,
             uncompress,
             cast("Overwrite", overwrite),
+            bytes_per_s,
         )
+        return Download(order, self, on_progress=on_progress, tuning=self._tuning)
+
+    # As `delivery.ArchiveSource`:
+
+    def remote(self) -> RemoteArchive:
+        """The archive, or the one that took its place."""
         known = self._current()
-        remote = known[0] if known is not None else self._new_remote()
-        return Download(
-            order, remote, self._reader(remote), on_progress=on_progress, tuning=self._tuning
-        )
+        return known[0] if known is not None else self._new_remote()
+
+    def listing(self, remote: RemoteArchive, stop: Stop) -> Listing:
+        """What an archive holds, as known or read with the download's own stop."""
+        known = self._current()
+        if known is not None and known[0] is remote:
+            return known[1]
+        return self._remember(remote, read_listing(remote, stop))[1]
 
     def _opened(self, *, refresh: bool = False) -> tuple[RemoteArchive, Listing]:
         with self._reading:  # views that open at once read the directory once
@@ -108,17 +127,6 @@ class Outputs:
                 return known
             remote = self._new_remote()
             return self._remember(remote, read_listing(remote))
-
-    def _reader(self, remote: RemoteArchive) -> Callable[[Stop], Listing]:
-        """How a download gets the listing: the known one, or read with its own stop."""
-
-        def read(stop: Stop) -> Listing:
-            known = self._current()
-            if known is not None and known[0] is remote:
-                return known[1]
-            return self._remember(remote, read_listing(remote, stop))[1]
-
-        return read
 
     def _current(self) -> tuple[RemoteArchive, Listing] | None:
         with self._lock:

@@ -320,7 +320,7 @@ def _unpacked(
     """A member's content, verified when it is read to its end."""
     decoder = Decoder(member)
     for piece in _growing(remote, extent, first_read_bytes):
-        yield from decoder.feed(piece)
+        yield from map(bytes, decoder.feed(piece))
         if decoder.complete:
             return
     raise CorruptMemberError(f"{safe_text(member.name)} is cut in the archive.")

@@ -110,13 +110,13 @@ class Selection:
 
 
 def read_listing(remote: RemoteArchive, stop: Stop | None = None) -> Listing:
-    """Reads the directory of an archive: one request, two when it has more than ~800 members."""
+    """Reads the directory of an archive: one request, two when it has more than ~1,500 members."""
     window = remote.tail(TAIL_BYTES, stop)
     version = remote.version
     if version is None:
         raise AssertionError
     return make_listing(
-        window, version, lambda need: remote.read(ByteRange(need.start, need.end), stop)
+        window, version, lambda need: remote.read_wide(ByteRange(need.start, need.end), stop)
     )
 
 

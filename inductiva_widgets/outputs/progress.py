@@ -97,6 +97,9 @@ class Board:
         with self._lock:
             self._files = list(files)
             self._states = ["waiting"] * len(self._files)
+            self._reasons.clear()
+            self._files_done = 0
+            self._bytes = self._bytes_done  # a restart has nothing of what it expected
 
     def mark(self, index: int, state: FileState, reason: str = "") -> None:
         """A file's new state."""

@@ -8,18 +8,20 @@ chunks that do not care where members begin, so that all connections stay busy.
 from __future__ import annotations
 
 import itertools
+import operator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-__all__ = ["ByteRange", "extent_ends", "merge", "plan", "split"]
+__all__ = ["ByteRange", "extent_ends", "merge", "plan", "split", "subtract"]
 
 KB, MB = 1000, 1000 * 1000
 
 # Fetching such a gap is cheaper than one more round trip on a common line (20 ms, 100 Mbit/s).
 GAP_BYTES = 256 * KB
+FREE_BYTES = 4 * MB  # of gaps: nobody minds them, and a hundred round trips are felt
 CHUNK_BYTES = 8 * MB
 SMALLEST_CHUNK_BYTES = 1 * MB  # smaller ones spend their time in round trips
 
@@ -52,7 +54,9 @@ def extent_ends(
         limit: Offset of the directory, which ends the last extent.
     """
     ends: list[int | None] = [None] * len(offsets)
-    order = sorted(range(len(offsets)), key=offsets.__getitem__)
+    order: Sequence[int] = range(len(offsets))
+    if any(map(operator.gt, offsets, itertools.islice(offsets, 1, None))):
+        order = sorted(order, key=offsets.__getitem__)
     reached = 0  # end of the least bytes of all members so far
     previous = -1
     for place, index in enumerate(order):
@@ -70,15 +74,19 @@ def extent_ends(
 
 
 def merge(
-    extents: Iterable[ByteRange], *, gap_bytes: int = GAP_BYTES, overfetch: float = 1.0
+    extents: Iterable[ByteRange],
+    *,
+    gap_bytes: int = GAP_BYTES,
+    overfetch: float = 1.0,
+    free_bytes: int = 0,
 ) -> list[ByteRange]:
     """Extents in order, neighbours joined when at most `gap_bytes` lie between them.
 
-    The smallest gaps are closed first, and no more than `overfetch` times the useful bytes in all:
-    speed must not be bought with traffic. Extents must not overlap.
+    The smallest gaps are closed first, and no more than `overfetch` times the useful bytes in all,
+    or `free_bytes`: speed must not be bought with traffic. Extents must not overlap.
     """
-    ordered = sorted(extent for extent in extents if len(extent))
-    budget = int(overfetch * sum(map(len, ordered)))
+    ordered = _in_order(extent for extent in extents if extent.end > extent.start)
+    budget = max(free_bytes, int(overfetch * sum(map(len, ordered))))
     gaps = sorted(
         (after.start - before.end, i)
         for i, (before, after) in enumerate(itertools.pairwise(ordered))
@@ -99,27 +107,69 @@ def merge(
 
 
 def split(
-    spans: Iterable[ByteRange], *, workers: int, chunk_bytes: int = CHUNK_BYTES
+    spans: Iterable[ByteRange],
+    *,
+    workers: int,
+    chunk_bytes: int = CHUNK_BYTES,
+    smallest_bytes: int = SMALLEST_CHUNK_BYTES,
 ) -> list[ByteRange]:
     """Cuts spans into requests: enough for all workers, none longer than `chunk_bytes`."""
     spans = list(spans)
-    share = -(-sum(map(len, spans)) // max(1, workers))
-    size = min(chunk_bytes, max(SMALLEST_CHUNK_BYTES, share))
-    return [
-        ByteRange(start, min(start + size, span.end))
-        for span in spans
-        for start in range(span.start, span.end, size)
-    ]
+    total = sum(map(len, spans))
+    # Whole rounds: a last one with few chunks would leave most connections idle.
+    rounds = max(1, -(-total // (max(1, workers) * chunk_bytes)))
+    size = max(smallest_bytes, -(-total // (max(1, workers) * rounds)))
+    size = min(size, chunk_bytes)
+    chunks: list[ByteRange] = []
+    for span in spans:
+        count = max(1, -(-len(span) // size))
+        cuts = [span.start + len(span) * cut // count for cut in range(count + 1)]
+        chunks += itertools.starmap(ByteRange, itertools.pairwise(cuts))
+    return chunks
 
 
-def plan(
+def subtract(spans: Iterable[ByteRange], done: Iterable[ByteRange]) -> list[ByteRange]:
+    """What of `spans` is not in `done`, in order. Neither may overlap within itself."""
+    left: list[ByteRange] = []
+    ordered = _in_order(done)
+    if not ordered:
+        return _in_order(spans)
+    first = 0
+    for span in _in_order(spans):
+        start = span.start
+        while first < len(ordered) and ordered[first].end <= start:
+            first += 1
+        place = first
+        while place < len(ordered) and ordered[place].start < span.end:
+            if ordered[place].start > start:
+                left.append(ByteRange(start, ordered[place].start))
+            start = max(start, ordered[place].end)
+            place += 1
+        if start < span.end:
+            left.append(ByteRange(start, span.end))
+    return left
+
+
+def _in_order(spans: Iterable[ByteRange]) -> list[ByteRange]:
+    return sorted(spans, key=operator.attrgetter("start"))
+
+
+def plan(  # noqa: PLR0913 - figures, each with its default
     extents: Iterable[ByteRange],
     *,
+    done: Sequence[ByteRange] = (),
     workers: int = 8,
     gap_bytes: int = GAP_BYTES,
-    overfetch: float = 1.0,
+    overfetch: float = 0.95,
     chunk_bytes: int = CHUNK_BYTES,
+    smallest_bytes: int = 0,
 ) -> list[ByteRange]:
-    """Requests that bring all extents, in order of offset, none overlapping another."""
-    spans = merge(extents, gap_bytes=gap_bytes, overfetch=overfetch)
-    return split(spans, workers=workers, chunk_bytes=chunk_bytes)
+    """Requests that bring what is not `done` of all extents, in order, none overlapping another."""
+    missing = subtract(extents, done)
+    spans = merge(missing, gap_bytes=gap_bytes, overfetch=overfetch, free_bytes=FREE_BYTES)
+    return split(
+        subtract(spans, done),
+        workers=workers,
+        chunk_bytes=chunk_bytes,
+        smallest_bytes=max(SMALLEST_CHUNK_BYTES, smallest_bytes),
+    )

@@ -8,13 +8,13 @@ mid-download. Signed links never enter a message.
 from __future__ import annotations
 
 import threading
-from contextlib import contextmanager
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from inductiva_widgets.errors import (
     BadArchiveError,
-    DownloadCancelledError,
     IncompleteDownloadError,
     InductivaWidgetsError,
     LinkExpiredError,
@@ -26,10 +26,11 @@ from inductiva_widgets.errors import (
     ServiceConnectionError,
 )
 from inductiva_widgets.formats import safe_text
-from inductiva_widgets.outputs.ranges import ByteRange
+from inductiva_widgets.outputs.ranges import ByteRange, split
+from inductiva_widgets.outputs.stop import Stop
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
     from inductiva_widgets.api.links import LinkReply, LinkTransport
 
@@ -38,6 +39,10 @@ __all__ = ["LinkSource", "RemoteArchive", "RetryPolicy", "Stop", "Version"]
 REFUSED = (400, 401, 403, 410)  # how storages say that a signed link is over
 SMALL_ARCHIVE_BYTES = 8 * 1000 * 1000  # read whole where the storage knows no ranges
 RETRY_AFTER_LIMIT_S = 60.0
+FIRST_RATE = 10e6  # bytes per second of one connection, until one was measured
+RATE_SAMPLE_BYTES = 64 * 1024
+WIDE_BYTES = 4 * 1000 * 1000  # a longer range comes by several connections at once
+WIDE_CONNECTIONS = 4
 
 
 class LinkSource(Protocol):
@@ -52,11 +57,16 @@ class LinkSource(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """Tries without progress before giving up, and the pause before each, doubling."""
+    """Tries without progress before giving up, and the pause before each, doubling.
+
+    A connection that gives less than `slow_bytes_per_s` for `slow_s` seconds counts as stalled.
+    """
 
     tries: int = 5
     first_pause_s: float = 0.5
     longest_pause_s: float = 8.0
+    slow_s: float = 60.0
+    slow_bytes_per_s: int = 1024
 
     def pause_s(self, failures: int) -> float:
         """Seconds to wait after the given number of failures in a row (≥ 1)."""
@@ -79,71 +89,14 @@ class Version:
         return ""
 
 
-class Stop:
-    """Ends all waits of one download at once. Shared by its threads."""
-
-    def __init__(self) -> None:
-        self._event = threading.Event()
-        self._lock = threading.Lock()
-        self._replies: set[LinkReply] = set()
-        self._cancelled = False
-
-    @property
-    def is_set(self) -> bool:
-        """Whether the work shall end."""
-        return self._event.is_set()
-
-    @property
-    def cancelled(self) -> bool:
-        """Whether it shall end for good."""
-        return self._cancelled
-
-    def cancel(self) -> None:
-        """Ends every pause and every read under way, for good."""
-        self._cancelled = True
-        self.halt()
-
-    def halt(self) -> None:
-        """Ends what is under way; after `resume` the work may go on in another way."""
-        with self._lock:
-            self._event.set()
-            replies = list(self._replies)
-        for reply in replies:
-            reply.abort()
-
-    def resume(self) -> None:
-        """Takes `halt` back, never `cancel`."""
-        with self._lock:
-            if not self._cancelled:
-                self._event.clear()
-
-    def check(self) -> None:
-        """Raises `DownloadCancelledError` when the work shall end."""
-        if self._event.is_set():
-            raise DownloadCancelledError("The download was stopped.")
-
-    def pause(self, seconds: float) -> None:
-        """Waits, unless the work shall end."""
-        self._event.wait(seconds)
-        self.check()
-
-    @contextmanager
-    def watching(self, reply: LinkReply) -> Iterator[None]:
-        """Lets `set` reach a read that blocks."""
-        with self._lock:
-            self._replies.add(reply)
-        try:
-            self.check()
-            yield
-        finally:
-            with self._lock:
-                self._replies.discard(reply)
-
-
 class RemoteArchive:
     """Reads byte ranges of one archive. Safe to share between threads.
 
     The first answer fixes the version; every later one must belong to it.
+
+    Attributes:
+        bytes_per_s: Rate of one connection, by what it gave so far.
+        checksum: MD5 of the whole archive in base64, where the storage tells it.
     """
 
     def __init__(
@@ -157,6 +110,17 @@ class RemoteArchive:
         self._version: Version | None = None
         self._is_replaced = False
         self._tail = b""
+        self._answers_s: list[float] = []
+        self.bytes_per_s = FIRST_RATE
+        self.checksum = ""
+
+    @property
+    def round_trip_s(self) -> float:
+        """Time that one request costs, by the fastest so far."""
+        if not self._answers_s:
+            return 0.0
+        # The first request opens its connection as well: TCP and TLS take a round trip each.
+        return min(self._answers_s) / (3 if len(self._answers_s) == 1 else 1)
 
     @property
     def is_replaced(self) -> bool:
@@ -190,7 +154,15 @@ class RemoteArchive:
         """Bytes of one range at once."""
         return b"".join(self.stream(wanted, stop))
 
-    def stream(self, wanted: ByteRange, stop: Stop | None = None) -> Iterator[bytes]:
+    def read_wide(self, wanted: ByteRange, stop: Stop | None = None) -> bytes:
+        """Bytes of one range at once, by several connections when it is long."""
+        if len(wanted) < WIDE_BYTES:
+            return self.read(wanted, stop)
+        parts = split([wanted], workers=WIDE_CONNECTIONS, chunk_bytes=len(wanted))
+        with ThreadPoolExecutor(WIDE_CONNECTIONS, "inductiva-download") as pool:
+            return b"".join(pool.map(lambda part: self.read(part, stop), parts))
+
+    def stream(self, wanted: ByteRange, stop: Stop | None = None) -> Generator[bytes, None, None]:
         """Exactly the bytes of a range, in pieces as they come; resumes where a connection broke.
 
         Raises:
@@ -203,19 +175,21 @@ class RemoteArchive:
         if self._tail:
             yield self._tail[wanted.start : wanted.end]
             return
-        position, failures = wanted.start, 0
+        position, failures, slow = wanted.start, 0, 0
         while position < wanted.end:
             cause: InductivaWidgetsError
             try:
                 for piece in self._attempt(ByteRange(position, wanted.end), stop):
                     position += len(piece)
-                    failures = 0
+                    failures = slow
                     yield piece
             except (ServiceConnectionError, _TransientError) as error:
                 cause = error
             else:
                 continue
             failures += 1
+            if isinstance(cause, _SlowError):
+                slow += 1  # a drip is progress, and must end all the same
             self._pause_or_give_up(cause, failures, stop)
 
     def whole(self, stop: Stop | None = None) -> Iterator[bytes]:
@@ -300,7 +274,10 @@ class RemoteArchive:
     def _fix(self, total_bytes: int | None, reply: LinkReply) -> None:
         if (coding := reply.headers.get("Content-Encoding", "identity")) != "identity":
             raise _TransientError(f"The storage sent bytes coded as {safe_text(coding)}.")
+        hashes = [part.strip() for part in reply.headers.get("x-goog-hash", "").split(",")]
+        md5 = [part.removeprefix("md5=") for part in hashes if part.startswith("md5=")]
         with self._lock:
+            self.checksum = md5[0] if md5 else self.checksum
             if self._version is None:
                 if total_bytes is not None:
                     self._version = Version(total_bytes, reply.etag)
@@ -316,15 +293,29 @@ class RemoteArchive:
 
     def _body(self, reply: LinkReply, size_bytes: int | None, stop: Stop) -> Iterator[bytes]:
         received = 0
-        for piece in reply.iter_bytes():
+        waited = slow_since_s = 0.0
+        slow_since_bytes = 0
+        pieces = reply.iter_bytes()
+        while True:
+            since = time.monotonic()
+            piece = next(pieces, None)
+            waited += time.monotonic() - since
             stop.check()
+            if piece is None:
+                break
             received += len(piece)
             if size_bytes is not None and received > size_bytes:
                 raise _TransientError(f"More bytes came than the {size_bytes} announced.")
             yield piece
-        stop.check()
+            if waited - slow_since_s >= self._retry.slow_s:
+                least = self._retry.slow_bytes_per_s * (waited - slow_since_s)
+                if received - slow_since_bytes < least:
+                    raise _SlowError(f"Only {received} bytes came in {waited:.0f} s.")
+                slow_since_s, slow_since_bytes = waited, received
         if size_bytes is not None and received < size_bytes:
             raise _TransientError(f"Only {received} of {size_bytes} bytes came.")
+        if received >= RATE_SAMPLE_BYTES:
+            self.bytes_per_s = received / max(waited, 0.001)
 
     def _get(self, headers: dict[str, str], stop: Stop) -> LinkReply:
         """One request; a refused link is renewed once."""
@@ -332,8 +323,10 @@ class RemoteArchive:
         while True:
             stop.check()
             url = self._current_url()
+            since = time.monotonic()
             reply = self._transport.get(url, headers)
             if reply.status_code not in REFUSED:
+                self._answers_s.append(time.monotonic() - since)
                 return reply
             status = reply.status_code
             reply.close()
@@ -371,6 +364,10 @@ class _TransientError(InductivaWidgetsError):
         super().__init__(message)
         self.wait_s = wait_s
         self.final = final
+
+
+class _SlowError(_TransientError):
+    """So few bytes in so long a time that another connection is the better try."""
 
 
 def _no_ranges() -> RangeUnsupportedError:

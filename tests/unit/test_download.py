@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import io
 import random
 import stat
 import threading
+import time
 import zipfile
 
 import pytest
@@ -30,10 +33,12 @@ from inductiva_widgets.errors import (
     WaitTimeoutError,
 )
 from inductiva_widgets.outputs.archive import TAIL_BYTES
-from inductiva_widgets.outputs.download import Tuning
+from inductiva_widgets.outputs.budget import Budget
 from inductiva_widgets.outputs.engine import Outputs
+from inductiva_widgets.outputs.folder import OutputFolder
 from inductiva_widgets.outputs.ranges import MB
 from inductiva_widgets.outputs.remote import RetryPolicy
+from inductiva_widgets.outputs.transfer import Tuning
 
 _random = random.Random(7)
 # Random bytes do not pack: offsets in the archive are as far apart as the files are long.
@@ -76,7 +81,12 @@ class Storage:
 
     @property
     def found(self):
-        files = (path for path in self.folder.rglob("*") if path.is_file())
+        """Files that have a final name, and temporary ones: all but the journal for resuming."""
+        files = (
+            path
+            for path in self.folder.rglob("*")
+            if path.is_file() and not path.parent.name.startswith(".inductiva-")
+        )
         return {path.relative_to(self.folder).as_posix(): path.read_bytes() for path in files}
 
     def close(self):
@@ -375,26 +385,65 @@ def test_a_range_that_was_not_asked_for_is_not_used(storage, said):
     assert storage.found == {}
 
 
-def test_an_archive_replaced_in_between_is_never_mixed(storage):
+def test_an_archive_replaced_in_between_is_begun_again_once_and_never_mixed(storage):
+    storage.outputs.directory()
+    newer = {**FILES, "stdout.txt": b"another run"}
+    storage.server.body, storage.server.etag = zipped(newer), '"v2"'
+
+    storage.get()
+
+    pins = [headers.get("If-Match") for headers in storage.server.headers]
+    assert '"v1"' in pins
+    assert pins[-1] == '"v2"'
+    assert storage.found == newer
+    assert storage.outputs.directory().etag == '"v2"'
+
+
+def test_an_archive_that_keeps_changing_is_given_up(storage):
+    storage.outputs.directory()
+
+    def change(number, handler, span):
+        storage.server.etag = f'"{number}"'
+        return False
+
+    storage.server.faults.append(change)
+
+    with pytest.raises(RemoteChangedError):
+        storage.get("stdout.txt")
+    assert storage.found == {}
+
+
+def test_files_of_the_older_archive_do_not_stay_beside_those_of_the_newer(storage):
+    newer = {name: data[::-1] for name, data in FILES.items()}
+    body = zipped(newer)
+
+    def replace_later(number, handler, span):
+        if number == 6:
+            storage.server.body, storage.server.etag = body, '"v2"'
+        return False
+
+    storage.server.faults.append(replace_later)
+    storage.get()
+
+    assert storage.found == newer
+
+
+def test_rows_of_a_replaced_archive_choose_nothing(storage):
     storage.outputs.directory()
     storage.server.etag = '"v2"'
 
     with pytest.raises(RemoteChangedError):
-        storage.get("stdout.txt")
-    assert storage.server.headers[-1]["If-Match"] == '"v1"'
+        storage.outputs.start_download(storage.folder, indices=[0]).result(20)
     assert storage.found == {}
-
-    storage.get("stdout.txt")  # the next call begins with the new one
-    assert storage.outputs.directory().etag == '"v2"'
 
 
 def test_another_size_is_another_archive_where_tags_are_missing(make):
     storage = make()
     storage.server.etag = None
     storage.outputs.directory()
-    storage.server.body += b"more"
+    storage.server.body = zipped({"other.txt": b"short"})
 
-    with pytest.raises(RemoteChangedError):
+    with pytest.raises(NotFoundError, match=r"stdout\.txt"):
         storage.get("stdout.txt")
 
 
@@ -650,3 +699,210 @@ def test_no_text_shows_the_link(storage, caplog):
     ours = [record.getMessage() for record in caplog.records if "inductiva" in record.name]
     shown = f"{caught.value} {caught.value!r} {download!r} {download.files} {ours}"
     assert SIGNATURE not in shown
+
+
+# Going on, and side by side.
+
+
+def journals(storage):
+    return sorted(path.name for path in storage.folder.glob(".inductiva-*"))
+
+
+def test_what_was_received_before_a_failure_is_not_fetched_again(storage):
+    storage.outputs.directory()
+    storage.server.faults.append(
+        lambda number, handler, span: number > 4 and cut(storage.server, 0)(handler, *span)
+    )
+    with pytest.raises(IncompleteDownloadError):
+        storage.get()
+    assert len(journals(storage)) == 1
+    sent = storage.server.sent
+    storage.server.faults.clear()
+
+    storage.get()
+
+    assert storage.found == FILES
+    assert journals(storage) == []
+    assert storage.server.sent < len(ARCHIVE) + TAIL_BYTES + 2000
+    assert sent > 500_000
+
+
+def test_a_journal_of_another_archive_is_removed_and_not_used(storage):
+    storage.outputs.directory()
+    storage.server.faults.append(
+        lambda number, handler, span: number > 4 and cut(storage.server, 0)(handler, *span)
+    )
+    with pytest.raises(IncompleteDownloadError):
+        storage.get("log/", "vtk/")
+    storage.server.faults.clear()
+    newer = {name: data[::-1] for name, data in FILES.items()}
+    storage.server.body, storage.server.etag = zipped(newer), '"v2"'
+
+    for path in storage.folder.rglob("*.vtk"):
+        path.unlink()
+    storage.fresh().start_download(storage.folder).result(20)
+
+    assert storage.found == newer
+    assert journals(storage) == []
+
+
+def test_spoilt_bytes_in_a_journal_are_found_out(storage):
+    storage.outputs.directory()
+    storage.server.faults.append(
+        lambda number, handler, span: number > 4 and cut(storage.server, 0)(handler, *span)
+    )
+    with pytest.raises(IncompleteDownloadError):
+        storage.get("log/SPH_log.txt")
+    storage.server.faults.clear()
+    for path in storage.folder.glob(".inductiva-*/*"):
+        if path.name.isdecimal():
+            data = path.read_bytes()
+            path.write_bytes(data[: len(data) // 2] + b"\1" + data[len(data) // 2 + 1 :])
+
+    storage.get("log/SPH_log.txt")
+
+    assert storage.found == {"log/SPH_log.txt": FILES["log/SPH_log.txt"]}
+    assert journals(storage) == []
+
+
+def test_two_downloads_into_one_folder_both_succeed(storage):
+    storage.outputs.directory()
+    downloads = [storage.fresh().start_download(storage.folder) for _ in range(4)]
+    for download in downloads:
+        download.result(20)
+
+    assert storage.found == FILES
+    assert journals(storage) == []
+
+
+def test_a_kept_archive_goes_on_where_it_broke(storage):
+    storage.outputs.directory()
+    storage.server.faults.append(
+        lambda number, handler, span: number > 4 and cut(storage.server, 0)(handler, *span)
+    )
+    with pytest.raises(IncompleteDownloadError):
+        storage.get(uncompress=False)
+    storage.server.faults.clear()
+
+    storage.get(uncompress=False)
+
+    assert storage.found == {"output.zip": ARCHIVE}
+    assert journals(storage) == []
+    assert storage.server.sent < len(ARCHIVE) + 3 * TAIL_BYTES
+
+
+@pytest.mark.parametrize("is_right", [True, False])
+def test_a_kept_archive_is_compared_with_the_checksum_of_the_storage(storage, is_right):
+    digest = hashlib.md5(ARCHIVE if is_right else b"other").digest()
+    said = f"crc32c=AAAAAA==,md5={base64.b64encode(digest).decode()}"
+
+    def tell(number, handler, span):
+        storage.server.send_range(handler, *span, None, **{"x-goog-hash": said})
+        return True
+
+    storage.server.faults.append(tell)
+    if is_right:
+        storage.get(uncompress=False)
+        assert storage.found == {"output.zip": ARCHIVE}
+    else:
+        with pytest.raises(CorruptMemberError):
+            storage.get(uncompress=False)
+        assert storage.found == {}
+
+
+def test_no_folder_is_made_when_there_is_no_archive(make):
+    storage = make(b"")
+    with pytest.raises(BadArchiveError):
+        storage.get(uncompress=False)
+
+    assert not storage.folder.exists()
+
+
+def test_memory_for_received_bytes_is_limited_and_nothing_waits_for_ever(storage):
+    budget = Budget(300_000)
+    outputs = Outputs(
+        storage.transport,
+        storage.source,
+        tuning=Tuning(connections=6, chunk_bytes=MB, budget=budget),
+    )
+    downloads = [outputs.start_download(storage.folder / str(number)) for number in range(3)]
+    for number, download in enumerate(downloads):
+        assert download.result(30) == storage.folder / str(number)
+
+    assert budget.held_bytes == 0
+
+
+def test_pause_holds_it_and_resume_goes_on(storage):
+    storage.outputs.directory()
+    download = storage.start(bytes_per_s=3_000_000)
+    assert download.pause()
+    assert download.is_paused
+    assert not download._finished.wait(0.3)
+    download.resume()
+    download.result(20)
+
+    assert storage.found == FILES
+    assert not download.pause()
+
+
+def test_a_rate_limit_is_kept(storage):
+    storage.outputs.directory()
+    before = time.monotonic()
+    storage.get("vtk/fluid_1.vtk", bytes_per_s=2_000_000)
+
+    assert time.monotonic() - before > 0.15
+
+
+def test_a_drip_is_left_and_told_in_the_end(storage):
+    storage.outputs.directory()
+    retry = RetryPolicy(tries=2, first_pause_s=0.001, slow_s=0.05, slow_bytes_per_s=1_000_000)
+    storage.server.bytes_per_s = 100_000
+    outputs = Outputs(storage.transport, storage.source, retry=retry)
+
+    with pytest.raises(IncompleteDownloadError, match="bytes came in"):
+        outputs.start_download(storage.folder, filenames=["vtk/fluid_1.vtk"]).result(20)
+    storage.server.release.set()
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_other_packing_methods_of_the_standard_library(make, method):
+    buffer = io.BytesIO()
+    content = b"one line of many\n" * 200_000
+    with zipfile.ZipFile(buffer, "w", method) as archive:
+        archive.writestr("artifacts/a.txt", content)
+        archive.writestr("artifacts/b.txt", content[:100])
+    storage = make(buffer.getvalue())
+
+    storage.get()
+
+    assert storage.found == {"a.txt": content, "b.txt": content[:100]}
+
+
+def test_names_that_this_disk_takes_for_one_are_refused(make, monkeypatch):
+    monkeypatch.setattr(OutputFolder, "folds_names", lambda *_: True)
+    storage = make(zipped({"A.txt": b"one", "a.txt": b"two"}))
+
+    with pytest.raises(UnsafeMemberError, match="place of"):
+        storage.get(overwrite="replace")
+
+    assert storage.found == {"A.txt": b"one"}
+
+
+def test_a_folder_is_compared_with_the_archive_without_fetching_members(storage):
+    storage.get()
+    assert storage.outputs.check(storage.folder).is_complete
+    (storage.folder / "vtk/fluid_1.vtk").write_bytes(b"changed")
+    (storage.folder / "stdout.txt").unlink()
+    (storage.folder / "mine.txt").write_bytes(b"")
+    requests = len(storage.server.requests)
+
+    report = storage.outputs.check(storage.folder)
+
+    assert (report.missing, report.different, report.extra) == (
+        ["stdout.txt"],
+        ["vtk/fluid_1.vtk"],
+        ["mine.txt"],
+    )
+    assert str(report) == f"{len(FILES) - 2} right, 1 missing, 1 different, 1 extra"
+    assert len(storage.server.requests) == requests
+    assert storage.outputs.check(storage.folder / "nowhere").missing == list(FILES)

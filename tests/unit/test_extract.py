@@ -20,8 +20,10 @@ from inductiva_widgets.errors import (
     UnsupportedMemberError,
 )
 from inductiva_widgets.outputs.archive import Directory, read_directory
-from inductiva_widgets.outputs.extract import MemberFile, OutputFolder, check_kind, disk_parts
+from inductiva_widgets.outputs.extract import MemberFile
+from inductiva_widgets.outputs.folder import OutputFolder
 from inductiva_widgets.outputs.inflate import Decoder
+from inductiva_widgets.outputs.names import check_kind, disk_parts
 
 CONTENT = b"".join(b"%d particles\n" % number for number in range(5000))
 
@@ -176,7 +178,7 @@ def test_until_the_last_byte_there_is_only_a_marked_name(folder):
 
     assert not file.feed(data[:-50])
     (only,) = contents(folder.path)
-    assert only.startswith(".a.txt.")
+    assert only.startswith(f".{folder.token}-")
     assert only.endswith(".part")
 
     file.discard()

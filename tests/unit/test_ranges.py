@@ -7,7 +7,7 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inductiva_widgets.outputs.ranges import ByteRange, extent_ends, merge, plan, split
+from inductiva_widgets.outputs.ranges import ByteRange, extent_ends, merge, plan, split, subtract
 
 MB = 1000 * 1000
 
@@ -91,3 +91,24 @@ def test_overlapping_members_and_members_beyond_the_end_have_no_extent():
 
 def test_header_counts_ends_inclusive():
     assert ByteRange(5, 10).header == "bytes=5-9"
+
+
+@given(st.data())
+def test_what_is_done_is_not_planned_again_and_nothing_is_left_out(data):
+    points = sorted(data.draw(st.sets(st.integers(0, 400), min_size=2, max_size=24)))
+    spans = [ByteRange(a, b) for a, b in itertools.pairwise(points)]
+    extents = data.draw(st.lists(st.sampled_from(spans), unique=True))
+    marks = sorted(data.draw(st.sets(st.integers(0, 400), max_size=12)))
+    done = [ByteRange(a, b) for a, b in zip(marks[::2], marks[1::2], strict=False)]
+
+    chunks = plan(extents, done=done, workers=3, gap_bytes=20, chunk_bytes=50)
+
+    def covered(ranges):
+        return [byte for part in ranges for byte in range(part.start, part.end)]
+
+    fetched = covered(chunks)
+    assert len(fetched) == len(set(fetched))
+    assert not set(fetched) & set(covered(done))
+    assert set(covered(extents)) <= set(fetched) | set(covered(done))
+    assert plan(extents, done=[*done, *chunks], gap_bytes=20) == []
+    assert set(covered(subtract(extents, done))) == set(covered(extents)) - set(covered(done))

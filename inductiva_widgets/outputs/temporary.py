@@ -1,0 +1,102 @@
+"""A temporary file beside its final name, for content that comes in parts."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+
+from inductiva_widgets.outputs.folder import OutputFolder, translated, write_all
+
+__all__ = ["TemporaryFile"]
+
+
+class TemporaryFile:
+    """A marked file that becomes the final one by one rename, or goes away."""
+
+    def __init__(
+        self,
+        folder: OutputFolder,
+        parts: tuple[str, ...],
+        *,
+        mode: int = 0o666,
+        number: int | None = None,
+    ) -> None:
+        """With a `number` the name is the same for the same token, and the file goes on."""
+        self._path = folder.shown(parts)
+        self._parts = parts
+        self._seek_lock = threading.Lock()
+        with translated(self._path):
+            self._place = folder.open(parts[:-1], create=True)
+            try:
+                self._name = folder.temporary_name(number)
+                if number is None:
+                    self.fd = self._place.create(self._name, mode)
+                else:
+                    self.fd = self._place.open_write(self._name, mode)
+            except BaseException:
+                self._place.close()
+                raise
+        self._is_open = True
+
+    def write(self, data: bytes | memoryview) -> None:
+        """Appends; a full disk is told apart from all else."""
+        with translated(self._path):
+            write_all(self.fd, data)
+
+    def write_at(self, offset: int, data: bytes) -> None:
+        """Writes at a place, for parts that come out of order; from any thread."""
+        with translated(self._path), self._seek_lock:  # Windows has no pwrite
+            os.lseek(self.fd, offset, os.SEEK_SET)
+            write_all(self.fd, data)
+
+    def read_at(self, offset: int, size_bytes: int) -> bytes:
+        """Up to `size_bytes` of what was written."""
+        with translated(self._path), self._seek_lock:
+            os.lseek(self.fd, offset, os.SEEK_SET)
+            return os.read(self.fd, size_bytes)
+
+    def size(self) -> int:
+        """Bytes written so far."""
+        return os.fstat(self.fd).st_size
+
+    def clear(self) -> None:
+        """Begins anew."""
+        os.ftruncate(self.fd, 0)
+
+    def publish(self, name: str | None = None, *, replace: bool, flush: bool) -> None:
+        """Gives the file its final name, or another one in the same folder.
+
+        Raises:
+            FileExistsError: Something appeared there meanwhile and must not be replaced.
+        """
+        with translated(self._path, FileExistsError):
+            try:
+                if flush:
+                    os.fsync(self.fd)
+                os.close(self.fd)
+                self._is_open = False
+                final = name or self._parts[-1]
+                if not replace:
+                    self._place.refuse_existing(final)
+                self._place.rename(self._name, final)
+            except BaseException:
+                self.discard()
+                raise
+            self._place.close()
+
+    def leave(self) -> None:
+        """Closes it and leaves it for the next download; harmless after `publish`."""
+        if self._is_open:
+            self._is_open = False
+            os.close(self.fd)
+            self._place.close()
+
+    def discard(self) -> None:
+        """Removes the temporary file; harmless after `publish`."""
+        with contextlib.suppress(OSError):
+            if self._is_open:
+                self._is_open = False
+                os.close(self.fd)
+            self._place.unlink(self._name)
+        self._place.close()
