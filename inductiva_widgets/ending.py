@@ -91,6 +91,7 @@ class Waiting:
         self._error: InductivaWidgetsError | None = None
 
     def __enter__(self) -> Self:
+        self._before = self._watcher.latest(self._task_id)
         self._subscription = self._watcher.watch(
             self._task_id, self._observe, limit_s=self._limit_s
         )
@@ -100,8 +101,11 @@ class Waiting:
         self._subscription.close()
 
     def _observe(self, seen: Observation) -> None:
-        # An outage is waited out; a refused key or an unknown task will not mend itself.
-        if seen.stale and isinstance(seen.stale.error, (AuthenticationError, NotFoundError)):
+        # An outage is waited out; a refused key or an unknown task will not mend itself. What was
+        # refused before this wait began is asked for again.
+        is_new = seen is not self._before
+        refusals = (AuthenticationError, NotFoundError)
+        if is_new and seen.stale and isinstance(seen.stale.error, refusals):
             self._error = seen.stale.error
             self._done.set()
         elif seen.is_final:

@@ -131,6 +131,7 @@ class Watcher:
         self._quiet_rounds = 0
         self._failures = 0
         self._refused = False
+        self._denied: set[str] = set()  # tasks not to ask for until somebody wants to know anew
 
     # -- for watchers -----------------------------------------------------------------------
 
@@ -151,6 +152,7 @@ class Watcher:
         subscription = Subscription(self, task_id, callback, limit_s)
         with self._changed:
             self._subscriptions.append(subscription)
+            self._denied.discard(task_id)
         self._tell(subscription)
         self.wake()
         return subscription
@@ -170,7 +172,9 @@ class Watcher:
         record = self._client.task(task_id, retry=retry)
         ahead = self._place(task_id, record.status, retry=retry)
         seen = Observation(task_id, record, ahead, self._client.clock.now())
-        self._refused = False
+        with self._changed:
+            self._refused = False
+            self._denied.discard(task_id)
         self._publish(seen, number)
         with self._changed:
             self._start()  # an ended task may have been submitted again
@@ -225,8 +229,7 @@ class Watcher:
         seen = self._latest.get(task_id)
         if seen is None:
             return False
-        gone = seen.stale is not None and isinstance(seen.stale.error, NotFoundError)
-        return seen.is_final or gone
+        return seen.is_final or task_id in self._denied
 
     def poll_once(self) -> float:
         """One round; returns the seconds until the next one. Called by the thread (and tests)."""
@@ -283,13 +286,18 @@ class Watcher:
         for task_id in due:
             try:
                 changed |= self._look_at(task_id, listed.get(task_id), number)
-            except NotFoundError as error:
+            except (NotFoundError, AuthenticationError) as error:
+                if error.status_code == 401:
+                    raise  # the key itself
+                # Unknown or not allowed: this task only, until somebody asks for it anew.
+                with self._changed:
+                    self._denied.add(task_id)
                 self._publish_stale(task_id, error, None)
             except (ApiError, BadPayloadError) as error:
-                if isinstance(error, RateLimitedError) or getattr(error, "status_code", 0) == 401:
+                if isinstance(error, RateLimitedError):
                     raise
                 failed[task_id] = error  # one bad task must not hide the others
-        if len(failed) == len(due):
+        if failed and len(failed) == len(due):
             raise next(iter(failed.values()))
         return changed, failed
 

@@ -221,6 +221,7 @@ def _looked_up(backend: Backend, ids: Sequence[str], report: _Report) -> list[Ta
 
 def _killable(backend: Backend, status: str | None) -> list[TaskRecord]:
     """Tasks in a state, or in any from which one can be killed; the list may lag behind."""
+    from inductiva_widgets.api.client import MAX_PAGE
     from inductiva_widgets.api.models import STATUSES
     from inductiva_widgets.tasks import fetch_records
 
@@ -230,6 +231,9 @@ def _killable(backend: Backend, status: str | None) -> list[TaskRecord]:
         for state in states
         for record in fetch_records(backend, None, state, None)
     }
+    if status is None:  # states that are new to this package end with `--all` as well
+        newest = fetch_records(backend, MAX_PAGE, None, None)
+        found.update((r.task_id, r) for r in newest if r.status not in STATUSES)
     return list(found.values())
 
 

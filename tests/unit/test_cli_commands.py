@@ -564,14 +564,25 @@ def test_all_means_every_state_from_which_one_can_be_killed(run, server):
 
     assert said.out == "There are no tasks to kill.\n"
     assert said.code == 0
-    asked = [path.rpartition("status=")[2] for path in server.paths()]
-    assert asked == [
+    *by_state, newest = server.paths()
+    assert [path.rpartition("status=")[2] for path in by_state] == [
         "pending-input",
         "submitted",
         "started",
         "computation-started",
         "computation-ended",
     ]
+    assert "status=" not in newest
+
+
+def test_all_means_also_a_state_that_is_new_to_this_package(run, server):
+    new = {"task_id": OTHER, "status": "hibernating", "is_terminated": False}
+    server.answers["GET /tasks"] = ok({"total_size": 1, "tasks": [new]})
+
+    said = run("tasks", "kill", "--all", "-y")
+
+    assert OTHER in said.out + said.err
+    assert "no tasks to kill" not in said.out
 
 
 def test_status_chooses_the_tasks_to_kill(run, server):

@@ -413,11 +413,30 @@ def test_a_refusal_for_one_task_does_not_stop_the_others(watcher, service):
     watcher.watch("b", fine)
     service.faults["status a"] = AuthenticationError("not yours", status_code=403)
 
-    pause = watcher.poll_once()
+    watcher.poll_once()
 
     assert fine.statuses == ["started"]
     assert forbidden[-1].stale.error.status_code == 403
-    assert forbidden[-1].stale.retry_in_s == pause
+    assert forbidden[-1].stale.retry_in_s is None
+    service.questions()
+    watcher.poll_once()
+    assert not [question for question in service.questions() if "a" in str(question).split()]
+
+
+def test_a_refusal_for_one_task_leaves_another_that_failed_in_the_same_round(watcher, service):
+    service.has("a", "b")
+    watcher.watch("a", Told())
+    unlucky = Told()
+    watcher.watch("b", unlucky)
+    service.faults["status a"] = AuthenticationError("not yours", status_code=403)
+    service.faults["status b"] = ServerError("for a moment", status_code=503)
+
+    watcher.poll_once()
+
+    assert isinstance(unlucky[-1].stale.error, ServerError)
+    del service.faults["status b"]
+    watcher.poll_once()
+    assert unlucky[-1].stale is None
 
 
 def test_a_task_that_vanished_is_told_once_and_not_asked_for_again(watcher, service):
