@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +33,10 @@ if TYPE_CHECKING:
 
 __all__ = ["KillOutcome", "Task", "TaskList", "get", "submit", "wait_all"]
 
+log = logging.getLogger(__name__)
+
 PAGE_LIMIT = 2000  # a million tasks
+READINGS = 3  # of the pages, while tasks come and go between them
 
 
 class TaskList(list[Task]):
@@ -105,23 +109,37 @@ def fetch_records(
     if not unknown_status or not isinstance(status, str) or not status:
         check_status(status)
     found: dict[str, TaskRecord] = {}
-    page = 1
-    while last_n is None or len(found) < last_n:
+    for _ in range(READINGS):
+        records, totals = _read_pages(backend, last_n, status, project)
+        if len(totals) == 1:  # nothing came or went between the pages: this reading is whole
+            found = records
+            break
+        found = {**records, **{i: r for i, r in found.items() if i not in records}}
+    told = min(totals)
+    missing = (told if last_n is None else min(told, last_n)) - len(found)
+    if missing > 0:
+        log.warning("The list of tasks is incomplete: the service kept %d back.", missing)
+    return [*found.values()][:last_n]
+
+
+def _read_pages(
+    backend: Backend, last_n: int | None, status: str | None, project: str | None
+) -> tuple[dict[str, TaskRecord], set[int]]:
+    """Records by id, newest first, and the totals that the pages told."""
+    found: dict[str, TaskRecord] = {}
+    totals: set[int] = set()
+    for page in range(1, PAGE_LIMIT + 1):
         per_page = MAX_PAGE if last_n is None else min(MAX_PAGE, last_n)
         reply = backend.client.tasks(page=page, per_page=per_page, status=status, project=project)
+        totals.add(reply.total_size)
         fresh = [r for r in reply.tasks if r.task_id and r.task_id not in found]
         found.update((record.task_id, record) for record in fresh)
         # A page without news ends it, whatever the total says: it may lie. A short page alone
         # does not: the service may send fewer a page than asked for.
         is_short = len(reply.tasks) < per_page and len(found) >= reply.total_size
-        if not fresh or is_short:
-            break
-        page += 1
-        if page > PAGE_LIMIT:
-            raise BadPayloadError(
-                "The service lists tasks without end.", hint="Ask for fewer with last_n."
-            )
-    return [*found.values()][:last_n]
+        if not fresh or is_short or (last_n is not None and len(found) >= last_n):
+            return found, totals
+    raise BadPayloadError("The service lists tasks without end.", hint="Ask for fewer with last_n.")
 
 
 def check_last_n(last_n: object) -> None:

@@ -168,7 +168,41 @@ def test_fault_75_a_task_on_two_pages_is_listed_once(service, run, monkeypatch):
     said = run("tasks", "list", "--all", "--json")
 
     assert said.code == 0
-    assert [told["task_id"] for told in said.json] == ["t4", "t3", "t2", "t1", "t0"]
+    assert [told["task_id"] for told in said.json] == ["late", "t4", "t3", "t2", "t1", "t0"]
+
+
+def test_fault_75_a_task_that_leaves_takes_no_neighbour_with_it(service, backend, monkeypatch):
+    monkeypatch.setattr(tasks, "MAX_PAGE", 2)
+    for name in "abcd":
+        service.has(name)
+
+    def one_leaves(asked):
+        if "?page=2&" in asked.path:
+            service.tasks.pop("d", None)
+
+    service.before = one_leaves
+
+    assert [task.id for task in tasks.get(last_n=None, backend=backend)] == ["c", "b", "a"]
+
+
+def test_fault_76_a_list_that_ends_early_is_called_incomplete(
+    service, backend, monkeypatch, caplog
+):
+    monkeypatch.setattr(tasks, "MAX_PAGE", 2)
+    pages = {"1": ["f", "e"], "3": ["b", "a"]}
+
+    def page(asked):
+        number = re.search(r"page=(\d+)", asked.path)[1]
+        return ok({"total_size": 4, "tasks": [task_of(i) for i in pages.get(number, [])]})
+
+    service.route = page
+
+    assert [task.id for task in tasks.get(last_n=None, backend=backend)] == ["f", "e"]
+    assert "incomplete: the service kept 2 back" in caplog.text
+
+
+def test_fault_96_blanks_of_a_folder_name_are_kept_as_given(backend):
+    assert Task(ID, backend=backend).output_dir("out ").name == "out "
 
 
 @pytest.mark.parametrize("total", [0, -1, None, "many", 2.5, 10**30])
