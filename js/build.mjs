@@ -28,6 +28,7 @@ if (gallery) {
   const out = "../inductiva_widgets/static";
   await build({ ...shared, minify: true, entryPoints: ["src/widget.ts"], outfile: `${out}/widget.js` });
   await build({
+    bundle: true,
     minify: true,
     target: CSS_TARGET,
     entryPoints: ["src/style.css"],
