@@ -223,7 +223,7 @@ def _killable(backend: Backend, status: str | None) -> list[TaskRecord]:
     """Tasks in a state, or in any from which one can be killed; the list may lag behind."""
     from inductiva_widgets.api.client import MAX_PAGE
     from inductiva_widgets.api.models import STATUSES
-    from inductiva_widgets.tasks import fetch_records
+    from inductiva_widgets.tasks.listing import fetch_records
 
     states = [status] if status else [code for code, about in STATUSES.items() if about.killable]
     found = {

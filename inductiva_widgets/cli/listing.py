@@ -66,7 +66,7 @@ def list_(  # noqa: PLR0913 - one a command line option
 ) -> int:
     """Lists tasks, newest first. A * marks a time that still grows."""
     from inductiva_widgets.cli.summary import COLUMNS, row
-    from inductiva_widgets.tasks import fetch_records
+    from inductiva_widgets.tasks.listing import fetch_records
 
     if ids and (all_tasks or project or status):
         raise click.UsageError("--id names the tasks; --all, --project and --status choose them.")

@@ -155,7 +155,7 @@ def files_in(folder):
 
 
 def test_fault_75_a_task_on_two_pages_is_listed_once(service, run, monkeypatch):
-    monkeypatch.setattr(tasks, "MAX_PAGE", 2)
+    monkeypatch.setattr(tasks.listing, "MAX_PAGE", 2)
     for number in range(5):
         service.has(f"t{number}")
 
@@ -172,7 +172,7 @@ def test_fault_75_a_task_on_two_pages_is_listed_once(service, run, monkeypatch):
 
 
 def test_fault_75_a_task_that_leaves_takes_no_neighbour_with_it(service, backend, monkeypatch):
-    monkeypatch.setattr(tasks, "MAX_PAGE", 2)
+    monkeypatch.setattr(tasks.listing, "MAX_PAGE", 2)
     for name in "abcd":
         service.has(name)
 
@@ -188,7 +188,7 @@ def test_fault_75_a_task_that_leaves_takes_no_neighbour_with_it(service, backend
 def test_fault_76_a_list_that_ends_early_is_called_incomplete(
     service, backend, monkeypatch, caplog
 ):
-    monkeypatch.setattr(tasks, "MAX_PAGE", 2)
+    monkeypatch.setattr(tasks.listing, "MAX_PAGE", 2)
     pages = {"1": ["f", "e"], "3": ["b", "a"]}
 
     def page(asked):
@@ -209,7 +209,7 @@ def test_fault_96_blanks_of_a_folder_name_are_kept_as_given(backend):
 def test_fault_76_a_total_that_lies_loses_no_task_and_ends(
     service, backend, run, monkeypatch, total
 ):
-    monkeypatch.setattr(tasks, "MAX_PAGE", 2)
+    monkeypatch.setattr(tasks.listing, "MAX_PAGE", 2)
     pages = {"1": ["d", "c"], "2": ["b", "a"]}
 
     def page(asked):
@@ -224,8 +224,8 @@ def test_fault_76_a_total_that_lies_loses_no_task_and_ends(
 
 
 def test_fault_76_a_list_without_end_is_one_line(service, run, monkeypatch):
-    monkeypatch.setattr(tasks, "MAX_PAGE", 1)
-    monkeypatch.setattr(tasks, "PAGE_LIMIT", 4)
+    monkeypatch.setattr(tasks.listing, "MAX_PAGE", 1)
+    monkeypatch.setattr(tasks.listing, "PAGE_LIMIT", 4)
     service.route = lambda _: ok({"total_size": 9, "tasks": [task_of(f"t{len(service.asked)}")]})
 
     said = run("tasks", "list", "--all")

@@ -607,7 +607,7 @@ def test_the_list_is_a_frame(done, failed, backend):
 
 
 def test_all_tasks_are_asked_for_page_by_page(backend, done, failed, monkeypatch):
-    monkeypatch.setattr(tasks, "MAX_PAGE", 1)
+    monkeypatch.setattr(tasks.listing, "MAX_PAGE", 1)
 
     found = [task.id for task in tasks.get(last_n=None, backend=backend)]
 
@@ -653,14 +653,14 @@ def page(*ids, total=10**6):
 
 
 def test_a_task_listed_on_two_pages_is_there_once(elsewhere, scripted, monkeypatch):
-    monkeypatch.setattr(tasks, "MAX_PAGE", 2)
+    monkeypatch.setattr(tasks.listing, "MAX_PAGE", 2)
     scripted.say(page("d", "c"), page("c", "b"), page("a"))
 
     assert [task.id for task in tasks.get(last_n=None, backend=elsewhere)] == ["d", "c", "b", "a"]
 
 
 def test_a_page_that_repeats_for_ever_ends_the_listing(elsewhere, scripted, monkeypatch):
-    monkeypatch.setattr(tasks, "MAX_PAGE", 2)
+    monkeypatch.setattr(tasks.listing, "MAX_PAGE", 2)
     scripted.say(page("b", "a"))
 
     assert len(tasks.get(last_n=None, backend=elsewhere)) == 2
@@ -668,8 +668,8 @@ def test_a_page_that_repeats_for_ever_ends_the_listing(elsewhere, scripted, monk
 
 
 def test_a_list_without_end_is_given_up(elsewhere, scripted, monkeypatch):
-    monkeypatch.setattr(tasks, "MAX_PAGE", 1)
-    monkeypatch.setattr(tasks, "PAGE_LIMIT", 5)
+    monkeypatch.setattr(tasks.listing, "MAX_PAGE", 1)
+    monkeypatch.setattr(tasks.listing, "PAGE_LIMIT", 5)
     scripted.route = lambda _: page(f"t{len(scripted.asked)}")
 
     with pytest.raises(InductivaWidgetsError, match="without end"):
