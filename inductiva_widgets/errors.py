@@ -2,6 +2,8 @@
 
     InductivaWidgetsError
     ├── ConfigurationError          URL, key or folder settings that cannot work
+    │   ├── UnknownBackendError         a view names a service that its server does not know
+    │   └── AccountChangedError         the key of a service is not the one that a view has seen
     ├── UserInputError              (also ValueError) an argument refused before any request
     ├── ApiError                    the service answered, and said no
     │   ├── AuthenticationError         401/403: key missing, wrong or not allowed
@@ -25,6 +27,7 @@
     │   ├── UnsupportedMemberError      encrypted, or packed by an unknown method
     │   ├── DiskFullError               (also OSError) no room at the destination
     │   └── DestinationError            (also OSError) the destination cannot be written
+    │       └── FileConflictError           other content is there; `failed` names it
     ├── OutputsNotReadyError        the task has no output archive yet
     ├── TaskFailedError             the task ended badly; `status`, `log_tail`
     ├── WaitTimeoutError            (also TimeoutError) the task did not end in the time given
@@ -40,6 +43,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 __all__ = [
+    "AccountChangedError",
     "ApiError",
     "ArchiveTooLargeError",
     "AuthenticationError",
@@ -52,6 +56,7 @@ __all__ = [
     "DownloadCancelledError",
     "DownloadError",
     "EngineBusyError",
+    "FileConflictError",
     "IncompleteDownloadError",
     "InductivaWidgetsError",
     "LinkExpiredError",
@@ -66,6 +71,7 @@ __all__ = [
     "ServiceConnectionError",
     "ServiceTimeoutError",
     "TaskFailedError",
+    "UnknownBackendError",
     "UnsafeMemberError",
     "UnsupportedMemberError",
     "UserInputError",
@@ -95,6 +101,14 @@ class InductivaWidgetsError(Exception):
 
 class ConfigurationError(InductivaWidgetsError):
     """URL, key or folder settings that cannot work."""
+
+
+class UnknownBackendError(ConfigurationError):
+    """A view names a service that its server does not know; nothing was sent anywhere."""
+
+
+class AccountChangedError(ConfigurationError):
+    """The key of a service is not the one that a view has seen; nothing was sent anywhere."""
 
 
 class UserInputError(InductivaWidgetsError, ValueError):
@@ -239,6 +253,10 @@ class DestinationError(DownloadError, OSError):
     """The destination cannot be written, or a file there would have to be overwritten."""
 
 
+class FileConflictError(DestinationError):
+    """Files with another content are there; `failed` names them, and nothing was fetched."""
+
+
 class OutputsNotReadyError(InductivaWidgetsError):
     """The task has no output archive yet."""
 
@@ -259,6 +277,10 @@ class TaskFailedError(InductivaWidgetsError):
         super().__init__(message, hint=hint)
         self.status = status
         self.log_tail = log_tail
+
+    def __str__(self) -> str:
+        tail = "".join(f"\n    {line}" for line in self.log_tail.splitlines())
+        return super().__str__() + (f"\nThe end of its log:{tail}" if tail else "")
 
 
 class WaitTimeoutError(InductivaWidgetsError, TimeoutError):

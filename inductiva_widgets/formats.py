@@ -96,6 +96,12 @@ def parse_time(text: object) -> dt.datetime | None:
 
     A missing zone is taken as UTC: the contract promises one, older services left it out.
     """
+    if isinstance(text, str) and len(text) == 32 and text[10] == "T" and text[26:] == "+00:00":
+        # As the service writes them: ten times faster, and a history holds dozens.
+        try:
+            return dt.datetime.fromisoformat(text)
+        except ValueError:
+            pass
     match = _ISO.fullmatch(text.strip()) if isinstance(text, str) else None
     if match is None:
         return None
@@ -130,9 +136,9 @@ def iso(moment: dt.datetime | None) -> str | None:
 
 def safe_text(text: object, limit: int = 300) -> str:
     """One harmless line: control and bidirectional marks become escapes, long text is cut."""
-    line = "".join(
-        char if char.isprintable() or char == " " else _visible(char) for char in str(text)
-    )
+    line = str(text)
+    if not line.isprintable():
+        line = "".join(char if char.isprintable() else _visible(char) for char in line)
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 

@@ -10,10 +10,11 @@ from urllib.parse import quote
 
 import msgspec
 
-from inductiva_widgets.api import models
+from inductiva_widgets.api import models, rows
 from inductiva_widgets.api.clock import ServerClock
 from inductiva_widgets.api.http import ApiTransport
 from inductiva_widgets.api.links import LinkTransport
+from inductiva_widgets.api.run_times import RunTimes
 from inductiva_widgets.errors import (
     BadPayloadError,
     InductivaWidgetsError,
@@ -66,6 +67,7 @@ class Client:
         self._api = ApiTransport(config.url, config.key, user_agent=agent, timeouts=timeouts)
         self.links = LinkTransport(timeouts=timeouts)
         self.clock = ServerClock()
+        self.run_times = RunTimes()
 
     def close(self) -> None:
         """Closes all connections."""
@@ -102,12 +104,27 @@ class Client:
         retry: bool = True,
     ) -> models.TaskPage:
         """One page of tasks, newest first."""
-        query: dict[str, str | int] = {"page": page, "per_page": per_page}
-        if status is not None:
-            query["status"] = status
-        if project is not None:
-            query["project"] = project
-        return models.decode(self._get("/tasks", query, retry=retry), models.TaskPage)
+        query = _page_query(page, per_page, status, project)
+        found = models.decode(self._get("/tasks", query, retry=retry), models.TaskPage)
+        if page == 1:  # the newest are enough, and a long history stays fast
+            self.run_times.learn(found.tasks)
+        return found
+
+    def task_rows(
+        self,
+        *,
+        page: int,
+        per_page: int,
+        status: str | None,
+        project: str | None,
+        lost: list[str],
+    ) -> rows.RowPage:
+        """One page of tasks as rows, newest first; `lost` takes the fields that were unreadable."""
+        query = _page_query(page, per_page, status, project)
+        found = models.decode(self._get("/tasks", query), rows.RowPage, lost)
+        if page == 1:  # as above
+            self.run_times.learn(found.tasks)
+        return found
 
     def kill(self, task_id: str) -> models.StatusReply:
         """Asks for the end of a task; sent exactly once."""
@@ -209,6 +226,17 @@ class Client:
         reply = self._api.get(path, query, retry=retry)
         self.clock.observe(reply.date)
         return reply.body
+
+
+def _page_query(
+    page: int, per_page: int, status: str | None, project: str | None
+) -> dict[str, str | int]:
+    query: dict[str, str | int] = {"page": page, "per_page": per_page}
+    if status is not None:
+        query["status"] = status
+    if project is not None:
+        query["project"] = project
+    return query
 
 
 def _amount(value: float | None) -> float | None:

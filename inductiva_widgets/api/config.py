@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import hmac
 import ipaddress
 import os
 import re
@@ -101,7 +102,14 @@ class Config:
 
     @property
     def backend_id(self) -> str:
-        """12 hex digits that name the address without showing it."""
+        """12 hex digits that name the service without showing its address.
+
+        An engine on this machine has another port now and then, and all machines have the same
+        ports: it is known by its key, which is random and stays in its folder.
+        """
+        if self.is_local:
+            key = self.key.reveal().encode()
+            return hmac.new(key, b"local engine", hashlib.sha256).hexdigest()[:12]
         return hashlib.sha256(self.url.encode()).hexdigest()[:12]
 
 

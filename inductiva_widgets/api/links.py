@@ -17,6 +17,7 @@ from inductiva_widgets.api.sessions import (
     calling,
     close_session,
     new_session,
+    open_connections,
     retry_after_s,
     split_link,
 )
@@ -130,6 +131,11 @@ class LinkTransport:
             reply.close()
             url = _redirect_target(url, target)
         raise ServiceConnectionError(f"Too many redirects from {urlsplit(url).hostname}.")
+
+    def open_connections(self, url: str, count: int) -> int:
+        """Opens connections for requests to come and waits for them; how many it could."""
+        session = self._session(split_link(url).hostname or "")
+        return open_connections(session, url, count, self._timeouts.connect_s)
 
     def put(self, url: str, body: IO[bytes]) -> None:
         """Uploads a file, chunked, as the official client does; only 200 is success."""

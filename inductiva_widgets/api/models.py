@@ -81,11 +81,13 @@ STATUSES: dict[str, StatusInfo] = {
 UNKNOWN_STATUS = StatusInfo("", Group.UNKNOWN)
 
 
-class _Record(msgspec.Struct, kw_only=True, frozen=True):
+# `gc=False`: what JSON holds never refers back to itself, and thousands of records would be
+# looked at again and again.
+class Record(msgspec.Struct, kw_only=True, frozen=True, gc=False):
     """Base of all records: keyword-only, immutable, unknown fields ignored."""
 
 
-class Metrics(_Record, frozen=True):
+class Metrics(Record, frozen=True):
     """Measured times in seconds and sizes in bytes; a metric appears once known."""
 
     total_seconds: float | None = None
@@ -105,7 +107,7 @@ class Metrics(_Record, frozen=True):
     output_total_files: int | None = None
 
 
-class Machine(_Record, frozen=True):
+class Machine(Record, frozen=True):
     """The machine that picked the task up (`executer` on the wire); memory in bytes."""
 
     uuid: str | None = None
@@ -121,11 +123,10 @@ class Machine(_Record, frozen=True):
     @property
     def type_name(self) -> str | None:
         """`c2-standard-4`: the last part of the type, or the name of one's own machine."""
-        kind = "" if self.vm_type in (None, "n/a") else self.vm_type.rstrip("/")
-        return kind.rpartition("/")[2] or self.vm_name
+        return machine_name(self.vm_type, self.vm_name)
 
 
-class Fee(_Record, frozen=True):
+class Fee(Record, frozen=True):
     """Orchestration fee; `currency` as sent."""
 
     amount: float | None = None
@@ -133,7 +134,7 @@ class Fee(_Record, frozen=True):
     currency: str | None = None
 
 
-class Operation(_Record, frozen=True):
+class Operation(Record, frozen=True):
     """One step inside a status, e.g. one command."""
 
     name: str | None = None
@@ -144,7 +145,7 @@ class Operation(_Record, frozen=True):
     attributes: dict[str, Any] = msgspec.field(default_factory=dict)
 
 
-class StatusChange(_Record, frozen=True):
+class StatusChange(Record, frozen=True):
     """One entry of the status history; `end_timestamp` is null for the last."""
 
     status: str | None = None
@@ -156,7 +157,7 @@ class StatusChange(_Record, frozen=True):
     operations: list[Operation] = msgspec.field(default_factory=list)
 
 
-class TaskRecord(_Record, frozen=True):
+class TaskRecord(Record, frozen=True):
     """A task as the service describes it; `status_history` only when asked for one task."""
 
     task_id: str = ""
@@ -232,13 +233,13 @@ class TaskRecord(_Record, frozen=True):
         return max(0.0, (now - created).total_seconds())
 
 
-class QueuePosition(_Record, frozen=True):
+class QueuePosition(Record, frozen=True):
     """Tasks before this one; 0 is next."""
 
     tasks_ahead: int | None = None
 
 
-class StatusReply(_Record, frozen=True):
+class StatusReply(Record, frozen=True):
     """The small status answer."""
 
     id: str = ""
@@ -247,14 +248,14 @@ class StatusReply(_Record, frozen=True):
     is_terminated: bool = False
 
 
-class TaskPage(_Record, frozen=True):
+class TaskPage(Record, frozen=True):
     """One page of the listing; `total_size` counts all pages."""
 
     total_size: int = 0
     tasks: list[TaskRecord] = msgspec.field(default_factory=list)
 
 
-class FileEntry(_Record, frozen=True):
+class FileEntry(Record, frozen=True):
     """A file or folder inside an archive. The service sends null for a size of 0."""
 
     name: str = ""
@@ -265,14 +266,14 @@ class FileEntry(_Record, frozen=True):
     compress_type: int | None = None
 
 
-class ZipContents(_Record, frozen=True):
+class ZipContents(Record, frozen=True):
     """Listing of an archive; `size` is that of the archive file."""
 
     size: int = 0
     contents: list[FileEntry] = msgspec.field(default_factory=list)
 
 
-class Submission(_Record, frozen=True):
+class Submission(Record, frozen=True):
     """Answer to a submitted task."""
 
     id: str = ""
@@ -282,21 +283,21 @@ class Submission(_Record, frozen=True):
     storage_region: str | None = None
 
 
-class CostRange(_Record, frozen=True):
+class CostRange(Record, frozen=True):
     """US dollars per hour of a whole group."""
 
     min: float | None = None
     max: float | None = None
 
 
-class Price(_Record, frozen=True):
+class Price(Record, frozen=True):
     """US dollars per hour of one machine."""
 
     preemptible_price: float | None = None
     on_demand_price: float | None = None
 
 
-class MachineGroup(_Record, frozen=True):
+class MachineGroup(Record, frozen=True):
     """A group of machines that tasks are sent to."""
 
     id: str = ""
@@ -312,7 +313,7 @@ class MachineGroup(_Record, frozen=True):
     status: str | None = None
 
 
-R = TypeVar("R", bound=_Record)
+R = TypeVar("R", bound=Record)
 
 
 def status_info(code: str) -> StatusInfo:
@@ -320,8 +321,19 @@ def status_info(code: str) -> StatusInfo:
     return STATUSES.get(code, UNKNOWN_STATUS)
 
 
-def decode(body: bytes, kind: type[R]) -> R:
+def machine_name(vm_type: str | None, vm_name: str | None) -> str | None:
+    """`c2-standard-4`: the last part of the type, or the name of one's own machine."""
+    kind = "" if vm_type in (None, "n/a") else vm_type.rstrip("/")
+    return kind.rpartition("/")[2] or vm_name
+
+
+def decode(body: bytes, kind: type[R], lost: list[str] | None = None) -> R:
     """A record out of JSON: the fast strict way, and field by field when that fails.
+
+    Args:
+        body: The JSON.
+        kind: What it should be.
+        lost: Takes the names of the fields that could not be read, one for each time.
 
     Raises:
         BadPayloadError: Not JSON, or not an object.
@@ -336,7 +348,7 @@ def decode(body: bytes, kind: type[R]) -> R:
     value = decode_any(body)
     if not isinstance(value, dict):
         raise _unreadable(body)
-    return _tolerant(value, kind)
+    return _tolerant(value, kind, [] if lost is None else lost)
 
 
 def decode_list(body: bytes) -> list[Any]:
@@ -363,17 +375,19 @@ def decode_any(body: bytes) -> Any:  # noqa: ANN401 - whatever JSON holds
         raise _unreadable(body) from None
 
 
-def _tolerant(raw: dict[str, Any], kind: type[R]) -> R:
+def _tolerant(raw: dict[str, Any], kind: type[R], lost: list[str]) -> R:
     good: dict[str, Any] = {}
     for field in msgspec.structs.fields(kind):
         if field.encode_name in raw:
-            kept = _field(raw[field.encode_name], field.type)
+            kept = _field(raw[field.encode_name], field.type, lost)
             if kept is not msgspec.UNSET:
                 good[field.name] = kept
+            else:
+                lost.append(field.name)
     return kind(**good)
 
 
-def _field(value: object, kind: Any) -> Any:  # noqa: ANN401 - a type expression
+def _field(value: object, kind: Any, lost: list[str]) -> Any:  # noqa: ANN401 - a type expression
     """The value as `kind`; lists lose their bad items only; UNSET when nothing can be kept."""
     try:
         return msgspec.convert(value, kind)
@@ -385,13 +399,15 @@ def _field(value: object, kind: Any) -> Any:  # noqa: ANN401 - a type expression
     if get_origin(kind) is list:
         if not isinstance(value, list):
             return msgspec.UNSET
-        return [_tolerant(entry, record) for entry in value if isinstance(entry, dict)]
-    return _tolerant(value, record) if isinstance(value, dict) else msgspec.UNSET
+        entries = [entry for entry in value if isinstance(entry, dict)]
+        lost.extend(["entry"] * (len(value) - len(entries)))
+        return [_tolerant(entry, record, lost) for entry in entries]
+    return _tolerant(value, record, lost) if isinstance(value, dict) else msgspec.UNSET
 
 
-def _record_type(kind: Any) -> type[_Record] | None:  # noqa: ANN401 - a type expression
+def _record_type(kind: Any) -> type[Record] | None:  # noqa: ANN401 - a type expression
     for candidate in (kind, *get_args(kind)):
-        if isinstance(candidate, type) and issubclass(candidate, _Record):
+        if isinstance(candidate, type) and issubclass(candidate, Record):
             return candidate
     return None
 

@@ -12,6 +12,7 @@ import datetime as dt
 import email.utils
 import logging
 import re
+import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import SplitResult, urlsplit
@@ -35,6 +36,7 @@ __all__ = [
     "calling",
     "close_session",
     "new_session",
+    "open_connections",
     "retry_after_s",
     "server_date",
     "split_link",
@@ -83,6 +85,58 @@ def new_session(host: str, retries: int, sleep: Callable[[float], None]) -> requ
     session.mount("https://", adapter)
     session.mount("http://", adapter)
     return session
+
+
+def open_connections(session: requests.Session, url: str, count: int, timeout_s: float) -> int:
+    """Opens connections for requests to come, all at once; how many it could.
+
+    `requests` and urllib3 have no public call for it. Through a proxy, or when their private names
+    are not what they were, nothing happens: requests then open their connections themselves.
+    """
+    from requests.models import PreparedRequest
+
+    opened: list[bool] = []
+    taken: list[Any] = []
+
+    def work(pool: Any, connection: Any) -> None:  # noqa: ANN401 - urllib3's own
+        try:
+            if connection.is_closed:
+                connection.timeout = timeout_s
+                connection.connect()
+                opened.append(True)
+        except _connection_errors():
+            pass
+        finally:
+            pool._put_conn(connection)  # noqa: SLF001
+
+    try:
+        settings = session.merge_environment_settings(url, {}, True, None, None)
+        if settings["proxies"]:
+            return 0
+        request = PreparedRequest()
+        request.prepare(method="GET", url=url)
+        adapter: Any = session.get_adapter(url)
+        pool = adapter.get_connection_with_tls_context(request, settings["verify"])
+        # All are taken before one is given back, or it would be taken again.
+        for _ in range(count):
+            taken.append(pool._get_conn())  # noqa: SLF001, PERF401 - what was taken is known
+    except _connection_errors():
+        for connection in taken:  # one may be open, and the pool was closed meanwhile
+            connection.close()
+        return 0
+    threads = [threading.Thread(target=work, args=(pool, one), daemon=True) for one in taken]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return len(opened)
+
+
+def _connection_errors() -> tuple[type[Exception], ...]:
+    from requests import RequestException
+    from urllib3.exceptions import HTTPError
+
+    return (RequestException, HTTPError, OSError, AttributeError, TypeError, KeyError)
 
 
 def close_session(session: requests.Session) -> None:

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import struct
+import sys
 import zlib
 from array import array
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from inductiva_widgets.errors import ArchiveTooLargeError, BadArchiveError, CorruptMemberError
 from inductiva_widgets.formats import safe_text
@@ -19,21 +21,21 @@ from inductiva_widgets.formats import safe_text
 __all__ = [
     "BZIP2",
     "DEFLATED",
+    "INPUTS",
     "LZMA",
     "MAX_LOCAL_HEADER_BYTES",
-    "OUTPUTS_PREFIX",
+    "OUTPUTS",
     "STORED",
     "TAIL_BYTES",
     "Directory",
     "DirectoryNeed",
+    "Layout",
     "Member",
     "local_header_bytes",
     "method_name",
-    "output_name",
     "read_directory",
 ]
 
-OUTPUTS_PREFIX = "artifacts/"
 STORED, DEFLATED, BZIP2, LZMA = 0, 8, 12, 14
 MAX_MEMBERS = 1_000_000
 MAX_DIRECTORY_BYTES = 256 * 1000 * 1000
@@ -45,15 +47,16 @@ FLAG_UTF8 = 1 << 11
 _END = struct.Struct("<4s4H2LH")
 _LOCATOR64 = struct.Struct("<4sLQL")
 _END64 = struct.Struct("<4sQ2H2L4Q")
-_ENTRY = struct.Struct("<LL2HL3L3HL2L")
-_ENTRY_SIGNATURE = 0x02014B50
-_LOCAL = struct.Struct("<4s5H3L2H")
+_ENTRY_BYTES = 46
+_ENTRY_LENGTHS = struct.Struct("<3H")  # of name, extra field and comment
+_ENTRY_SIGNATURE = b"PK\x01\x02"
+_LOCAL = struct.Struct("<4s3HL3L2H")
 
 # Unflagged names are cp437 (Appendix D.1), as `zipfile` reads them.
 _CODINGS = {0: ("cp437", "strict"), FLAG_UTF8: ("utf-8", "replace")}
 
 _MAX_COMMENT = 0xFFFF
-_MAX16, _MAX32 = 0xFFFF, 0xFFFFFFFF
+_MAX16, _MAX32, _MAX64 = 0xFFFF, 0xFFFFFFFF, 0xFFFFFFFFFFFFFFFF
 _ZIP64_FIELD = 0x0001
 _UNICODE_PATH_FIELD = 0x7075  # "up" in the file
 
@@ -76,6 +79,31 @@ _METHOD_NAMES = {
 
 
 @dataclass(frozen=True, slots=True)
+class Layout:
+    """Which members of a stored archive are the user's files, and how they are called.
+
+    Attributes:
+        archive_name: Name of the archive itself.
+        prefix: Folder in it that holds the files; their names are relative to it.
+        beside: Members next to that folder that count as files, unless it has one of that name.
+    """
+
+    archive_name: str
+    prefix: str
+    beside: tuple[str, ...] = ()
+
+    def name(self, member_name: str) -> str | None:
+        """Name of the file or folder; `None` for other members, the prefix itself included."""
+        if member_name.startswith(self.prefix) and len(member_name) > len(self.prefix):
+            return member_name[len(self.prefix) :]
+        return member_name if member_name in self.beside else None
+
+
+OUTPUTS = Layout("output.zip", "artifacts/")
+INPUTS = Layout("input.zip", "sim_dir/", beside=("input.json",))
+
+
+@dataclass(frozen=True, slots=True)
 class DirectoryNeed:
     """Bytes `[start, end)` of the archive that must stand before those already given."""
 
@@ -83,9 +111,11 @@ class DirectoryNeed:
     end: int
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
-    """One entry of the directory; `header_name` is what its local header must say."""
+class Member(NamedTuple):
+    """One entry of the directory; `header_name` is what its local header must say.
+
+    A tuple: made in a fifth of the time of a frozen dataclass, for each of 100,000 members.
+    """
 
     name: str
     header_name: str
@@ -162,13 +192,6 @@ class _Place:
     prefix: int
 
 
-def output_name(member_name: str) -> str | None:
-    """Name relative to `artifacts/`; `None` for what is no output, the folder itself included."""
-    if member_name.startswith(OUTPUTS_PREFIX) and len(member_name) > len(OUTPUTS_PREFIX):
-        return member_name[len(OUTPUTS_PREFIX) :]
-    return None
-
-
 def method_name(method: int) -> str:
     """Packing method in words."""
     return _METHOD_NAMES.get(method, f"method {method}")
@@ -212,8 +235,7 @@ def read_directory(window: bytes, total_bytes: int) -> Directory | DirectoryNeed
         )
     if place.start < base:
         return DirectoryNeed(place.start, base)
-    first = place.start - base
-    return _parse(window[first : first + place.size], place)
+    return _parse(window, place.start - base, place)
 
 
 def _places(window: bytes, base: int) -> list[_Place] | DirectoryNeed:
@@ -254,9 +276,9 @@ def _place(window: bytes, base: int, at: int) -> _Place | DirectoryNeed | None: 
     if count == 0:
         # An empty archive is its end record and nothing else: what stands before would be lost.
         return _Place(start, 0, 0, 0) if size == 0 and base + end == 0 else None
-    if size < count % 0x10000 * _ENTRY.size:
+    if size < count % 0x10000 * _ENTRY_BYTES:
         return None
-    if start >= base and window[start - base : start - base + 4] != b"PK\x01\x02":
+    if start >= base and window[start - base : start - base + 4] != _ENTRY_SIGNATURE:
         return None
     return _Place(start, size, count, prefix)
 
@@ -278,62 +300,94 @@ def _find_end64(window: bytes, base: int, at: int) -> int | DirectoryNeed | None
     return None
 
 
-def _parse(data: bytes, place: _Place) -> Directory:
-    names: list[str] = []
-    rows: list[tuple[int, ...]] = []
-    header_names: dict[int, str] = {}
-    unpack, head, length = _ENTRY.unpack_from, _ENTRY.size, len(data)
-    add_name, add_row = names.append, rows.append
-    at = 0
-    while at < length:
-        if at + head > length:
-            raise BadArchiveError(f"The archive's directory is damaged at entry {len(names)}.")
-        # fmt: off
-        (signature, _, flags, method, _, crc, packed, size, name_size, extra_size,
-         comment_size, _, attribute, offset) = unpack(data, at)
-        # fmt: on
-        if signature != _ENTRY_SIGNATURE:
-            raise BadArchiveError(f"The archive's directory is damaged at entry {len(names)}.")
-        name_at = at + head
-        extra_at = name_at + name_size
-        at = extra_at + extra_size + comment_size
-        if at > length:
-            raise BadArchiveError(f"The archive's directory is cut at entry {len(names)}.")
-        name = data[name_at:extra_at].decode(*_CODINGS[flags & FLAG_UTF8])
-        if extra_size:
-            extra = data[extra_at : extra_at + extra_size]
-            if _MAX32 in (size, packed, offset):
-                size, packed, offset = _zip64(extra, size, packed, offset)
-            better = _unicode_path(extra, data[name_at:extra_at]) if b"up" in extra else None
-            if better is not None:
-                header_names[len(names)] = name
-                name = better
-        add_name(name)
-        add_row((size, packed, crc, method, flags, offset, attribute))
+def _parse(window: bytes, first: int, place: _Place) -> Directory:
+    """Reads `place.size` bytes from `first` on, by columns: a loop with a row is twice as slow."""
+    starts = _entry_starts(window, first, first + place.size)
     # Writers without zip64 let the 16-bit count run over (66,000 members are counted as 464).
-    if len(names) % 0x10000 != place.count % 0x10000:
+    if len(starts) % 0x10000 != place.count % 0x10000:
         raise BadArchiveError(
-            f"The end record counts {place.count} members, the directory has {len(names)}."
+            f"The end record counts {place.count} members, the directory has {len(starts)}."
         )
-    columns = list(zip(*rows, strict=True)) or [()] * 7
-    size_limit = 0xFFFFFFFFFFFFFFFF
+    heads = b"".join([window[at : at + _ENTRY_BYTES] for at in starts])
+    flags = _column(heads, 8, 2, "H")
+    packed_sizes, sizes, offsets = (_column(heads, at, 4, "Q") for at in (20, 24, 42))
+    name_sizes, extra_sizes = _column(heads, 28, 2, "H"), _column(heads, 30, 2, "H")
+    crcs, attributes = _column(heads, 16, 4, "I"), _column(heads, 38, 4, "I")
+    methods = _column(heads, 10, 2, "H")
+    del heads  # megabytes
+    names = _names(window, starts, name_sizes, flags)
+    header_names: dict[int, str] = {}
+    for row in [row for row, extra_size in enumerate(extra_sizes) if extra_size]:
+        name_at = starts[row] + _ENTRY_BYTES
+        extra_at = name_at + name_sizes[row]
+        extra = window[extra_at : extra_at + extra_sizes[row]]
+        values = sizes[row], packed_sizes[row], offsets[row]
+        if _MAX32 in values:
+            sizes[row], packed_sizes[row], offsets[row] = _zip64(extra, *values)
+        better = _unicode_path(extra, window[name_at:extra_at]) if b"up" in extra else None
+        if better is not None:
+            header_names[row] = names[row]
+            names[row] = better
+    if place.prefix:
+        offsets = array("Q", (min(offset + place.prefix, _MAX64) for offset in offsets))
     return Directory(
         names,
-        array("Q", columns[0]),
-        array("Q", columns[1]),
-        array("I", columns[2]),
-        array("H", columns[3]),
-        array("H", columns[4]),
-        array("Q", (min(offset + place.prefix, size_limit) for offset in columns[5])),
-        array("I", columns[6]),
+        sizes,
+        packed_sizes,
+        crcs,
+        methods,
+        flags,
+        offsets,
+        attributes,
         header_names,
         place.start,
-        hashlib.sha256(data).hexdigest()[:16],
+        hashlib.sha256(memoryview(window)[first : first + place.size]).hexdigest()[:16],
     )
 
 
+def _entry_starts(window: bytes, first: int, end: int) -> array[int]:
+    """Where each entry of the directory begins; they follow one another without a gap."""
+    starts = array("Q")
+    unpack, add = _ENTRY_LENGTHS.unpack_from, starts.append
+    at, last = first, end - _ENTRY_BYTES
+    while at <= last:
+        add(at)
+        name_size, extra_size, comment_size = unpack(window, at + 28)
+        at += _ENTRY_BYTES + name_size + extra_size + comment_size
+    for number, start in enumerate(starts):
+        if not window.startswith(_ENTRY_SIGNATURE, start):
+            raise BadArchiveError(f"The archive's directory is damaged at entry {number}.")
+    if at > end:
+        raise BadArchiveError(f"The archive's directory is cut at entry {len(starts) - 1}.")
+    if at < end:
+        raise BadArchiveError(f"The archive's directory is damaged at entry {len(starts)}.")
+    return starts
+
+
+def _column(heads: bytes, at: int, width: int, code: str) -> array[int]:
+    """One field of all entries: every 46th byte is a slice, so nothing is done row by row."""
+    column = array(code)
+    data = bytearray(len(heads) // _ENTRY_BYTES * column.itemsize)
+    for byte in range(width):
+        data[byte :: column.itemsize] = heads[at + byte :: _ENTRY_BYTES]
+    column.frombytes(data)
+    if sys.byteorder == "big":
+        column.byteswap()
+    return column
+
+
+def _names(window: bytes, starts: array[int], sizes: array[int], flags: array[int]) -> list[str]:
+    def raw(at: int, size: int) -> bytes:
+        return window[at + _ENTRY_BYTES : at + _ENTRY_BYTES + size]
+
+    together = b"\0".join(map(raw, starts, sizes))
+    if starts and together.isascii() and together.count(0) == len(starts) - 1:
+        return together.decode("ascii").split("\0")  # the same in both codings
+    return list(map(_decode, map(raw, starts, sizes), flags))
+
+
 def _decode(raw: bytes, flags: int) -> str:
-    return raw.decode(*_CODINGS[flags & FLAG_UTF8])
+    return raw.decode("ascii") if raw.isascii() else raw.decode(*_CODINGS[flags & FLAG_UTF8])
 
 
 def _fields(extra: bytes) -> list[tuple[int, bytes]]:
@@ -384,19 +438,24 @@ def local_header_bytes(data: bytes | bytearray | memoryview, member: Member) -> 
     """
     if len(data) < _LOCAL.size:
         return None
-    fields: list[int]
-    signature, *fields = _LOCAL.unpack_from(data)
-    _, flags, method, _, _, crc, packed, size, name_size, extra_size = fields
+    name_size: int
+    extra_size: int
+    # fmt: off
+    (signature, _, flags, method, _, crc, packed, size,
+     name_size, extra_size) = _LOCAL.unpack_from(data)
+    # fmt: on
     if signature != b"PK\x03\x04":
         raise CorruptMemberError(f"No local header where {safe_text(member.name)} should begin.")
     if len(data) < _LOCAL.size + name_size:
         return None
     name = _decode(bytes(data[_LOCAL.size : _LOCAL.size + name_size]), member.flags)
-    said = (name, method, packed, size, crc)
+    follows = flags & FLAG_DESCRIPTOR and not (crc or packed or size)
     if (
-        said == (member.header_name, member.method, member.packed_size, member.size, member.crc)
+        name == member.header_name
+        and method == member.method
+        and (follows or (packed, size, crc) == (member.packed_size, member.size, member.crc))
         and not (flags | member.flags) & FLAG_ENCRYPTED
-    ):  # as nearly always: one comparison for each of 100,000 members
+    ):  # as nearly always: few comparisons for each of 100,000 members
         return _LOCAL.size + name_size + extra_size
     checks: list[tuple[str, str | int, str | int]] = [
         ("name", name, member.header_name),

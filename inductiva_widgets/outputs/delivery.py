@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from typing import TYPE_CHECKING, Protocol
 
 from inductiva_widgets.errors import (
@@ -14,20 +15,22 @@ from inductiva_widgets.errors import (
     UserInputError,
 )
 from inductiva_widgets.formats import safe_text
-from inductiva_widgets.outputs.assembly import Assembly, Job
+from inductiva_widgets.outputs.assembly import Assembly
 from inductiva_widgets.outputs.decisions import Decisions, Order, named
-from inductiva_widgets.outputs.fetch import interruptible
 from inductiva_widgets.outputs.folder import OutputFolder
 from inductiva_widgets.outputs.journal import Journal
 from inductiva_widgets.outputs.listing import Listing, select
 from inductiva_widgets.outputs.names import disk_parts
 from inductiva_widgets.outputs.packed import deliver_archive, spooled_listing
+from inductiva_widgets.outputs.ranges import split
+from inductiva_widgets.outputs.stop import interruptible
 from inductiva_widgets.outputs.temporary import TemporaryFile
-from inductiva_widgets.outputs.transfer import ARCHIVE_NAME, Transfer, Tuning
+from inductiva_widgets.outputs.transfer import Transfer, Tuning
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
 
+    from inductiva_widgets.outputs.jobs import Jobs
     from inductiva_widgets.outputs.progress import Board
     from inductiva_widgets.outputs.ranges import ByteRange
     from inductiva_widgets.outputs.remote import RemoteArchive
@@ -36,6 +39,10 @@ if TYPE_CHECKING:
 __all__ = ["ArchiveSource", "Delivery"]
 
 SPOOL_PIECE_BYTES = 1 << 20
+# When the first answer takes longer, connections for the files are opened meanwhile.
+FAR_AFTER_S = 0.03
+CONNECTIONS_AHEAD = 5
+LEAVE_AHEAD_S = 0.1  # they are there before the answer, or not worth waiting for
 
 
 class ArchiveSource(Protocol):
@@ -70,7 +77,8 @@ class Delivery:
             self._source.remote(), self._board, self._stop, self._pace, self._tuning
         )
         self._failed: dict[str, DownloadError] = {}
-        self._jobs: list[Job] = []
+        self._jobs: Jobs | None = None
+        self._assembly: Assembly | None = None
         self._missing: dict[str, list[str]] = {}
 
     def run(self) -> None:
@@ -95,9 +103,8 @@ class Delivery:
         if self._jobs:
             with contextlib.ExitStack() as cleanup:
                 folder = self._open_folder(cleanup)
-                for job in self._jobs:
-                    if job.state == "verified":
-                        folder.remove(job.file.parts)
+                for job in self._jobs.having("verified"):
+                    folder.remove(self._jobs.parts(job))
 
     def _deliver(self) -> None:
         with contextlib.ExitStack() as cleanup:
@@ -108,14 +115,23 @@ class Delivery:
                     self._transfer,
                     self._read_listing,
                     lambda: self._open_folder(cleanup),
-                    self._order.overwrite,
+                    self._order,
                     cleanup,
                     keeps_received=lambda: self.keeps_received,
                 )
 
     def _read_listing(self) -> Listing:
         remote = self._transfer.remote
-        return interruptible(self._stop, lambda: self._source.listing(remote, self._stop))
+        ahead = threading.Timer(FAR_AFTER_S, remote.open_connections, (CONNECTIONS_AHEAD,))
+        ahead.daemon = True
+        if self._order.is_long:
+            ahead.start()
+        try:
+            return interruptible(self._stop, lambda: self._source.listing(remote, self._stop))
+        finally:
+            ahead.cancel()
+            if self._order.is_long:
+                ahead.join(LEAVE_AHEAD_S)
 
     def _open_folder(self, cleanup: contextlib.ExitStack) -> OutputFolder:
         folder = OutputFolder(self._order.target)
@@ -130,36 +146,37 @@ class Delivery:
         except RangeUnsupportedError:
             folder = self._open_folder(cleanup)
             spool = self._spool(folder, cleanup)
-            listing = spooled_listing(spool, self._transfer.remote.version)
+            listing = spooled_listing(spool, self._transfer.remote.version, self._order.layout)
         rows = self._choose(listing)
         if not rows and self._missing:
             return
         folder = folder or self._open_folder(cleanup)
         cleanup.callback(self._discard_unfinished)
         decisions = Decisions(folder, listing, self._order, self._board)
-        self._jobs, self._failed = decisions.jobs, decisions.failed
+        jobs, self._failed = decisions.jobs, decisions.failed
+        self._jobs = jobs
         decisions.decide(rows)
         if self._order.is_everything:
             self._make_folders(folder, listing)
-        if not self._jobs:
+        if not jobs:
             return
-        folder.check_room(sum(job.file.member.size for job in self._jobs))
+        folder.check_room(jobs.waiting_bytes())
         journal = Journal.open(folder, listing.revision)
         cleanup.callback(lambda: journal.close(remove=self._is_complete or not self.keeps_received))
-        self._make_empty_files()
+        self._make_empty_files(jobs)
         if spool is None:
             try:
-                self._fetch(folder, journal)
+                self._fetch(jobs, folder, journal)
             except RangeUnsupportedError:
                 self._discard_unfinished()
                 spool = self._spool(folder, cleanup)
         if spool is not None:
-            self._extract(spool)
+            self._extract(jobs, spool)
 
     @property
     def _is_complete(self) -> bool:
         """Whether there is nothing that another download could go on with."""
-        return all(job.state != "waiting" for job in self._jobs)
+        return self._jobs is None or not self._jobs.count("waiting")
 
     def _choose(self, listing: Listing) -> list[int]:
         if self._order.filenames is not None:
@@ -180,43 +197,42 @@ class Delivery:
             except DownloadError as error:
                 self._failed[name] = error
 
-    def _make_empty_files(self) -> None:
-        assembly = self._assembly([], lambda _: None)
-        for job in self._jobs:
-            if job.file.member.size == 0 and job.file.member.crc == 0:
-                assembly.guard(job, job.file.write_empty, memoryview(b""))
+    def _make_empty_files(self, jobs: Jobs) -> None:
+        assembly = self._begin_assembly(jobs, lambda *_: None)
+        for job in jobs.empty():
+            assembly.make_empty(job)
 
-    def _waiting(self) -> list[Job]:
-        return [job for job in self._jobs if job.state == "waiting"]
+    def _begin_assembly(self, jobs: Jobs, settled: Callable[[int, int, int], None]) -> Assembly:
+        self._discard_unfinished()
+        self._assembly = Assembly(
+            jobs, self._board, settled=settled, released=self._transfer.release
+        )
+        return self._assembly
 
-    def _assembly(self, jobs: Sequence[Job], settled: Callable[[Job], None]) -> Assembly:
-        return Assembly(jobs, self._board, settled=settled, released=self._transfer.release)
-
-    def _fetch(self, folder: OutputFolder, journal: Journal) -> None:
-        self._fetch_once(folder, journal)
+    def _fetch(self, jobs: Jobs, folder: OutputFolder, journal: Journal) -> None:
+        self._fetch_once(jobs, folder, journal)
         # What did not fit may have been spoilt on the way: one more time, no more.
-        spoilt = [job for job in self._jobs if job.state == "corrupt"]
+        spoilt = list(jobs.having("corrupt"))
         if spoilt:
             for job in spoilt:
-                job.restart()
+                jobs.settle(job, "waiting")
             journal.forget()
-            self._fetch_once(folder, journal)
+            self._fetch_once(jobs, folder, journal)
 
-    def _fetch_once(self, folder: OutputFolder, journal: Journal) -> None:
-        jobs = self._waiting()
-        extents = [job.extent for job in jobs]
-        needed = ranges_that_touch(journal.kept, extents)
-        fetched = self._transfer.plan(extents, needed)
+    def _fetch_once(self, jobs: Jobs, folder: OutputFolder, journal: Journal) -> None:
+        spans = jobs.spans()
+        needed = ranges_that_touch(journal.kept, spans)
+        fetched = self._transfer.plan(spans, needed)
         self._board.expect(sum(map(len, fetched)))
         chunks = sorted([*fetched, *needed])
         local = frozenset(needed)
-        journal.watch(chunks, extents)
-        unpacked = sum(job.file.member.size for job in jobs)
+        journal.watch(chunks, *jobs.extents())
+        unpacked = jobs.waiting_bytes()
         if unpacked + sum(map(len, fetched)) > folder.free_bytes():
             journal.keep_nothing()
-        remote, stop = self._transfer.remote, self._stop
+        remote = self._transfer.remote
 
-        def read(chunk: ByteRange) -> Generator[bytes, None, None]:
+        def read(chunk: ByteRange, stop: Stop) -> Generator[bytes, None, None]:
             return journal.read(chunk) if chunk in local else remote.stream(chunk, stop)
 
         def received(chunk: ByteRange, _: int, data: bytes) -> None:
@@ -227,58 +243,57 @@ class Delivery:
         self._transfer.run(
             chunks,
             read=read,
-            take=self._assembly(jobs, lambda job: journal.settle(job.extent)).take,
+            take=self._begin_assembly(jobs, journal.settle).take,
             received=received,
             ended=journal.received,
-            mean_bytes=unpacked / max(1, len(jobs)),
+            mean_bytes=unpacked / max(1, jobs.count("waiting")),
         )
 
     # An archive that had to be fetched whole.
 
     def _spool(self, folder: OutputFolder, cleanup: contextlib.ExitStack) -> TemporaryFile:
-        spool = TemporaryFile(folder, (ARCHIVE_NAME,))
+        spool = TemporaryFile(folder, (self._order.layout.archive_name,))
         cleanup.callback(spool.discard)
         self._transfer.fetch_whole(folder, spool)
         return spool
 
-    def _extract(self, spool: TemporaryFile) -> None:
-        jobs = self._waiting()
-
-        def read(chunk: ByteRange) -> Generator[bytes, None, None]:
+    def _extract(self, jobs: Jobs, spool: TemporaryFile) -> None:
+        def read(chunk: ByteRange, _: Stop) -> Generator[bytes, None, None]:
             for start in range(chunk.start, chunk.end, SPOOL_PIECE_BYTES):
                 data = spool.read_at(start, min(SPOOL_PIECE_BYTES, chunk.end - start))
                 if not data:
                     return
                 yield data
 
-        for job in jobs:
-            job.restart()
-        take = self._assembly(jobs, lambda _: None).take
-        self._transfer.run(sorted(job.extent for job in jobs), read=read, take=take)
+        take = self._begin_assembly(jobs, lambda *_: None).take
+        chunks = split(jobs.spans(), workers=1)
+        self._transfer.run(chunks, read=read, take=take)
 
     # The end.
 
     def _discard_unfinished(self) -> None:
-        for job in self._jobs:
-            if job.state != "verified":
-                job.file.discard()
+        if self._assembly is not None:
+            self._assembly.discard()
+
+    def _undelivered(self, otherwise: DownloadError) -> dict[str, DownloadError]:
+        """Why each file is not there, told on the board as well."""
+        undelivered: dict[str, DownloadError] = {}
+        if self._jobs is not None:
+            for job in self._jobs.having("waiting", "corrupt", "failed"):
+                error = self._jobs.errors.get(job, otherwise)
+                undelivered[self._jobs.name(job)] = error
+                self._board.mark(self._jobs.places[job], "failed", error.message)
+        return undelivered
 
     def _add_undelivered(self, error: DownloadError) -> None:
         """Completes an error that ended everything with the names that were still to come."""
-        failed = {name: reason.message for name, reason in self._failed.items()}
-        for job in self._jobs:
-            if job.state != "verified":
-                failed[job.name] = job.error.message if job.error else error.message
-                self._board.mark(job.index, "failed", failed[job.name])
+        reasons = {**self._failed, **self._undelivered(error)}
+        failed = {name: reason.message for name, reason in reasons.items()}
         error.failed = error.failed | {n: r for n, r in failed.items() if n not in error.failed}
         error.path = str(self._order.target)
 
     def _conclude(self) -> None:
-        for job in self._jobs:
-            if job.state != "verified":
-                error = job.error or IncompleteDownloadError("not all of its bytes came")
-                self._failed[job.name] = error
-                self._board.mark(job.index, "failed", error.message)
+        self._failed |= self._undelivered(IncompleteDownloadError("not all of its bytes came"))
         if self._failed:
             first = next(iter(self._failed.values()))
             reasons = {name: error.message for name, error in self._failed.items()}
@@ -291,7 +306,7 @@ class Delivery:
                 path=str(self._order.target),
             )
         if self._missing:
-            raise _not_found(self._missing)
+            raise _not_found(self._missing, has_others=bool(self._jobs))
 
 
 def ranges_that_touch(kept: Sequence[ByteRange], extents: Sequence[ByteRange]) -> list[ByteRange]:
@@ -307,9 +322,11 @@ def ranges_that_touch(kept: Sequence[ByteRange], extents: Sequence[ByteRange]) -
     return found
 
 
-def _not_found(missing: dict[str, list[str]]) -> NotFoundError:
+def _not_found(missing: dict[str, list[str]], *, has_others: bool) -> NotFoundError:
     closest = list(dict.fromkeys(name for close in missing.values() for name in close))
-    hint = f"Close to it: {', '.join(map(safe_text, closest[:5]))}." if closest else ""
+    hints = [f"Close to it: {', '.join(map(safe_text, closest[:5]))}."] if closest else []
+    if has_others:
+        hints.append("The other files were delivered.")
     return NotFoundError(
-        f"Not in the archive: {named(list(missing))}.", hint=hint, missing=tuple(missing)
+        f"Not in the archive: {named(list(missing))}.", hint=" ".join(hints), missing=tuple(missing)
     )

@@ -43,7 +43,7 @@ class Download:
         self._board = Board(on_progress, tuning.clock)
         self._finished = threading.Event()
         self._error: BaseException | None = None
-        self._pace = Pace(self._stop, order.bytes_per_s, tuning.clock)
+        self._pace = Pace(order.bytes_per_s, tuning.clock)
         self._delivery = Delivery(order, source, self._board, (self._stop, self._pace, tuning))
         self._thread = threading.Thread(target=self._run, name="inductiva-download", daemon=True)
         self._thread.start()

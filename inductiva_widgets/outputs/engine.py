@@ -1,14 +1,17 @@
-"""The outputs of one task: its archive listed, read in place, and downloaded."""
+"""A stored archive of one task: listed, read in place, compared, and downloaded."""
 
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
+from inductiva_widgets.outputs.archive import OUTPUTS
 from inductiva_widgets.outputs.check import FolderReport, check_folder
 from inductiva_widgets.outputs.download import Download, Order, Tuning
 from inductiva_widgets.outputs.files import FileInfo, OutputFiles, OutputInfo
 from inductiva_widgets.outputs.listing import Listing, check_filenames, read_listing
+from inductiva_widgets.outputs.rehearsal import DownloadPlan, rehearse
 from inductiva_widgets.outputs.remote import LinkSource, RemoteArchive, RetryPolicy
 
 if TYPE_CHECKING:
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from inductiva_widgets.api.links import LinkTransport
+    from inductiva_widgets.outputs.archive import Layout
     from inductiva_widgets.outputs.folder import Overwrite
     from inductiva_widgets.outputs.progress import Progress
     from inductiva_widgets.outputs.stop import Stop
@@ -28,6 +32,13 @@ class Outputs:
 
     Everything read through one object belongs to one version of the archive; when the storage has
     another one, `RemoteChangedError` is raised once and the next call starts with the new version.
+
+    Args:
+        transport: Reads behind signed links.
+        source: Gives the link.
+        layout: Whether the archive holds outputs or inputs.
+        retry: How often and how patiently requests are tried again.
+        tuning: Figures of downloads.
     """
 
     def __init__(
@@ -35,11 +46,13 @@ class Outputs:
         transport: LinkTransport,
         source: LinkSource,
         *,
+        layout: Layout = OUTPUTS,
         retry: RetryPolicy | None = None,
         tuning: Tuning | None = None,
     ) -> None:
         self._transport = transport
         self._source = source
+        self._layout = layout
         self._retry = retry
         self._tuning = tuning or Tuning()
         self._lock = threading.Lock()
@@ -79,6 +92,7 @@ class Outputs:
         uncompress: bool = True,
         overwrite: str = "error",
         bytes_per_s: float | None = None,
+        connections: int | None = None,
         on_progress: Callable[[Progress], object] | None = None,
     ) -> Download:
         """Starts a download and returns at once.
@@ -91,6 +105,7 @@ class Outputs:
             overwrite: What to do with existing files of other content: `error`, `skip`, `replace`
                 or `rename`. Identical files are never fetched again.
             bytes_per_s: Limit on the rate of receiving; `None` for none.
+            connections: How many to use at most, where several downloads share the line.
             on_progress: Called on a worker thread, at most five times a second and once at the end.
 
         Raises:
@@ -103,8 +118,34 @@ class Outputs:
             uncompress,
             cast("Overwrite", overwrite),
             bytes_per_s,
+            self._layout,
         )
-        return Download(order, self, on_progress=on_progress, tuning=self._tuning)
+        tuning = self._tuning
+        if connections is not None:
+            tuning = replace(tuning, connections=connections)
+        return Download(order, self, on_progress=on_progress, tuning=tuning)
+
+    def plan_download(
+        self,
+        target: Path,
+        *,
+        filenames: Sequence[str] | None = None,
+        uncompress: bool = True,
+        overwrite: str = "error",
+    ) -> DownloadPlan:
+        """What `start_download` would do with the same arguments; nothing is written.
+
+        Raises:
+            UserInputError: Names or options that cannot work; no request has left then.
+        """
+        order = Order(
+            target,
+            check_filenames(filenames),
+            uncompress=uncompress,
+            overwrite=cast("Overwrite", overwrite),
+            layout=self._layout,
+        )
+        return rehearse(self.directory(), order)
 
     # As `delivery.ArchiveSource`:
 
@@ -118,7 +159,7 @@ class Outputs:
         known = self._current()
         if known is not None and known[0] is remote:
             return known[1]
-        return self._remember(remote, read_listing(remote, stop))[1]
+        return self._remember(remote, read_listing(remote, stop, self._layout))[1]
 
     def _opened(self, *, refresh: bool = False) -> tuple[RemoteArchive, Listing]:
         with self._reading:  # views that open at once read the directory once
@@ -126,7 +167,7 @@ class Outputs:
             if known is not None and not refresh:
                 return known
             remote = self._new_remote()
-            return self._remember(remote, read_listing(remote))
+            return self._remember(remote, read_listing(remote, layout=self._layout))
 
     def _current(self) -> tuple[RemoteArchive, Listing] | None:
         with self._lock:

@@ -10,15 +10,14 @@ import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from inductiva_widgets.errors import DestinationError
+from inductiva_widgets.errors import CorruptMemberError, DestinationError, DownloadCancelledError
+from inductiva_widgets.formats import safe_text
 from inductiva_widgets.outputs.inflate import Decoder, unpack_at_once
 from inductiva_widgets.outputs.temporary import TemporaryFile
 
 if TYPE_CHECKING:
     from inductiva_widgets.outputs.archive import Member
-    from inductiva_widgets.outputs.folder import (
-        OutputFolder,
-    )
+    from inductiva_widgets.outputs.folder import OutputFolder
 
 __all__ = ["SMALL_FILE_BYTES", "MemberFile"]
 
@@ -35,6 +34,7 @@ class MemberFile:
     replace: bool
     _decoder: Decoder | None = None
     _temporary: TemporaryFile | None = None
+    _is_given_up: bool = False
 
     def feed(self, data: bytes | memoryview) -> bool:
         """Takes bytes of the member's extent in order; `True` once the file has its final name."""
@@ -49,6 +49,19 @@ class MemberFile:
         self._decoder = None  # its window is 40 KB, and a download may have 100,000 members
         return True
 
+    def feed_last(self, data: bytes | memoryview) -> bool:
+        """Takes the last bytes of the member's extent.
+
+        Raises:
+            CorruptMemberError: They should have been all, and the member is not complete.
+        """
+        if self.feed(data):
+            return True
+        raise CorruptMemberError(
+            f"{safe_text(self.member.name)} does not end where the next member begins: its local "
+            "header is damaged."
+        )
+
     def feed_whole(self, extent: memoryview) -> bool:
         """Takes all bytes of the member's extent at once."""
         if self.member.size < SMALL_FILE_BYTES:
@@ -56,7 +69,7 @@ class MemberFile:
             if content is not None:
                 self._write_small(content)
                 return True
-        return self.feed(extent)
+        return self.feed_last(extent)
 
     def write_empty(self, nothing: memoryview) -> bool:
         """Makes the file of a member without content: nothing has to be fetched for it."""
@@ -64,10 +77,15 @@ class MemberFile:
         return True
 
     def discard(self) -> None:
-        """Forgets what came so far; the member can be fed again from its start."""
-        if self._temporary is not None:
-            self._temporary.discard()
-        self._temporary = self._decoder = None
+        """Removes what came so far; nothing more is taken.
+
+        May be called while another thread, left alone, still feeds: that one gets an error, or it
+        would write the rest into a new file.
+        """
+        self._is_given_up = True
+        temporary, self._temporary, self._decoder = self._temporary, None, None
+        if temporary is not None:
+            temporary.discard()
 
     @property
     def _mode(self) -> int:
@@ -75,6 +93,8 @@ class MemberFile:
         return 0o777 if (self.member.attributes >> 16) & stat.S_IXUSR else 0o666
 
     def _open(self) -> TemporaryFile:
+        if self._is_given_up:
+            raise DownloadCancelledError("The download was stopped.")
         if self._temporary is None:
             self._temporary = TemporaryFile(self.folder, self.parts, mode=self._mode)
         return self._temporary

@@ -12,9 +12,10 @@ import contextlib
 import threading
 import time
 from collections import deque
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from inductiva_widgets.errors import DownloadCancelledError
+from inductiva_widgets.outputs.stop import LEAVE_WITHIN_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Sequence
@@ -23,13 +24,13 @@ if TYPE_CHECKING:
     from inductiva_widgets.outputs.ranges import ByteRange
     from inductiva_widgets.outputs.stop import Pace, Stop
 
-__all__ = ["Crew", "interruptible"]
+__all__ = ["Crew"]
 
 PIECE_BYTES = 1 << 19
+# More in front of the writers would only be written to the journal meanwhile. Not where bytes come
+# from far: there they are taken as they come, and what is received already is safe.
+QUEUE_BYTES = 4 * 1000 * 1000
 GATHER_S = 0.25  # what came on a slow line is handed on after this time
-LEAVE_WITHIN_S = 1.5  # a thread that waits for a silent server is left alone after this time
-
-T = TypeVar("T")
 
 
 class Crew:
@@ -41,22 +42,26 @@ class Crew:
         pace: Pace,
         budget: Budget,
         *,
-        read: Callable[[ByteRange], Generator[bytes, None, None]],
+        read: Callable[[ByteRange, Stop], Generator[bytes, None, None]],
         take: Callable[[int, bytes], None],
         received: Callable[[ByteRange, int, bytes], None],
         ended: Callable[[ByteRange], None],
+        is_near: bool,
     ) -> None:
-        self._stop = stop
+        self._whole = stop
+        self._stop = stop  # its part while `run` runs
         self._pace = pace
         self._budget = budget
         self._read = read
         self._take = take
         self._received = received
         self._chunk_ended = ended
+        self._is_near = is_near
         self._changed = threading.Condition()
         self._chunks: deque[ByteRange] = deque()
         self._active: list[int] = []  # starts of the chunks under way, in order
         self._queue: deque[tuple[int, bytes]] = deque()
+        self._queued = 0
         self._busy_writers = 0
         self._held = 0
         self._error: BaseException | None = None
@@ -66,6 +71,10 @@ class Crew:
         """Brings all chunks, or raises what stopped it; no thread goes on working afterwards."""
         if not chunks:
             return
+        with self._whole.part() as self._stop:
+            self._run(chunks, connections, writers)
+
+    def _run(self, chunks: Sequence[ByteRange], connections: int, writers: int) -> None:
         self._chunks.extend(chunks)
         self._unfinished = len(chunks)
         acts = [self._receive] * min(connections, len(chunks)) + [self._write] * writers
@@ -84,10 +93,10 @@ class Crew:
                 fine = self._is_done() and not self._error
         finally:
             self._end(threads, fine=False if self._stop.is_set else self._is_done())
-        if self._error is not None and not self._stop.cancelled:
+        if self._error is not None and not self._whole.is_set:
             raise self._error
         if not fine:
-            self._stop.check()
+            self._whole.check()
 
     def release(self, size_bytes: int) -> None:
         """Bytes are written, or not wanted: they are not held any more."""
@@ -103,12 +112,10 @@ class Crew:
             self._budget.add(-self._held)
             self._changed.notify_all()
         if not fine:
-            self._stop.halt()
+            self._stop.cancel()
         leave_at = time.monotonic() + LEAVE_WITHIN_S
         for thread in threads:
             thread.join(None if fine else max(0.0, leave_at - time.monotonic()))
-        if not self._stop.cancelled:
-            self._stop.resume()
 
     def _has_ended(self) -> bool:
         with self._changed:
@@ -139,7 +146,7 @@ class Crew:
                 chunk = self._chunks.popleft()
                 self._active.append(chunk.start)
             # Closed here, or an error's traceback would keep the connection open.
-            with contextlib.closing(self._read(chunk)) as pieces:
+            with contextlib.closing(self._read(chunk, self._stop)) as pieces:
                 self._receive_chunk(chunk, pieces)
             with self._changed:
                 self._active.remove(chunk.start)
@@ -152,7 +159,7 @@ class Crew:
         size = 0
         since = time.monotonic()
         while True:
-            self._pace.wait()
+            self._pace.wait(self._stop)
             self._await_room(chunk.start)
             piece = next(pieces, None)
             self._check()
@@ -160,7 +167,7 @@ class Crew:
                 self._received(chunk, position + size, piece)
                 gathered.append(piece)
                 size += len(piece)
-                self._pace.spend(len(piece))
+                self._pace.spend(len(piece), self._stop)
                 if size < PIECE_BYTES and time.monotonic() - since < GATHER_S:
                     continue
             if size:
@@ -173,15 +180,22 @@ class Crew:
                 return
 
     def _await_room(self, start: int) -> None:
-        if self._budget.has_room():
+        if not self._queue and self._budget.has_room():
             return
         with self._changed:
             while not (
-                self._budget.has_room()
+                self._has_room(start)
                 or (start == self._active[0] and not self._queue and not self._busy_writers)
             ):
                 self._check()
                 self._changed.wait(0.05)
+
+    def _has_room(self, start: int) -> bool:
+        if not self._budget.has_room():
+            return False
+        # Each chunk gets half of what the one before may use: while the writers keep up, all go on;
+        # when they do not, the first ones end early, and so do the members in them.
+        return not self._is_near or self._queued <= QUEUE_BYTES >> self._active.index(start)
 
     def _hand_on(self, position: int, data: bytes) -> None:
         with self._changed:
@@ -190,6 +204,7 @@ class Crew:
             self._held += len(data)
             self._budget.add(len(data))
             self._queue.append((position, data))
+            self._queued += len(data)
             self._changed.notify_all()
 
     def _write(self) -> None:
@@ -200,6 +215,7 @@ class Crew:
                         return
                     self._changed.wait(0.5)
                 position, data = self._queue.popleft()
+                self._queued -= len(data)
                 self._busy_writers += 1
             try:
                 self._check()
@@ -208,26 +224,3 @@ class Crew:
                 with self._changed:
                     self._busy_writers -= 1
                     self._changed.notify_all()
-
-
-def interruptible(stop: Stop, act: Callable[[], T]) -> T:
-    """Result of `act`, done on a thread of its own: a stop need not wait for a silent server."""
-    results: list[T] = []
-    errors: list[BaseException] = []
-
-    def work() -> None:
-        try:
-            results.append(act())
-        except BaseException as error:  # noqa: BLE001 - raised again below
-            errors.append(error)
-
-    thread = threading.Thread(target=work, name="inductiva-download", daemon=True)
-    thread.start()
-    while thread.is_alive() and not stop.is_set:
-        thread.join(0.1)
-    if stop.is_set:
-        thread.join(LEAVE_WITHIN_S)
-        stop.check()
-    if errors:
-        raise errors[0]
-    return results[0]

@@ -184,14 +184,12 @@ class OutputFiles(Mapping[str, OutputFile]):
         if len(rows) > 1:
             raise UnsupportedMemberError(f"{safe_text(name)} is listed {len(rows)} times.")
         if not rows:
-            missing = select(self._listing, checked).missing
-            close = [near for found in missing.values() for near in found]
-            raise NotFoundError(
-                f"Not in the archive: {safe_text(name)}.",
-                hint=f"Close to it: {', '.join(map(safe_text, close))}." if close else "",
-                missing=(name,),
-            )
+            raise self._not_found(name, checked)
         return OutputFile(self._remote, self._listing, rows[0])
+
+    def at(self, row: int) -> OutputFile:
+        """The file in a row of the listing, also where its name is listed twice."""
+        return OutputFile(self._remote, self._listing, row)
 
     def __contains__(self, name: object) -> bool:
         try:
@@ -213,8 +211,24 @@ class OutputFiles(Mapping[str, OutputFile]):
     def __repr__(self) -> str:
         return f"<OutputFiles: {len(self)} files, {file_size(self._listing.archive_bytes)}>"
 
+    def _not_found(self, name: str, checked: list[str]) -> NotFoundError:
+        selection = select(self._listing, checked)
+        if selection.rows:
+            return NotFoundError(
+                f"{safe_text(name)} is no file's name: it chooses {len(selection.rows)}.",
+                hint="Name one of them here; download_outputs() takes folders and patterns.",
+                missing=(name,),
+            )
+        close = [near for found in selection.missing.values() for near in found]
+        return NotFoundError(
+            f"Not in the archive: {safe_text(name)}.",
+            hint=f"Close to it: {', '.join(map(safe_text, close))}." if close else "",
+            missing=(name,),
+        )
+
     def _rows(self, name: str) -> list[int]:
-        return self._listing.rows(name) or self._listing.rows(name.removeprefix("artifacts/"))
+        rows = self._listing.rows
+        return rows(name) or rows(name.removeprefix(self._listing.layout.prefix))
 
 
 class _RemoteMember(io.RawIOBase):

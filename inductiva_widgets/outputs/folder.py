@@ -24,6 +24,7 @@ from typing import IO, TYPE_CHECKING, Literal
 from inductiva_widgets.errors import DestinationError, DiskFullError, DownloadError
 from inductiva_widgets.formats import file_size, safe_text
 from inductiva_widgets.outputs.inflate import crc32
+from inductiva_widgets.outputs.renames import rename_if_absent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,24 +72,29 @@ class OutputFolder:
         self._lock = threading.Lock()
         self._open: OrderedDict[tuple[str, ...], OpenFolder] = OrderedDict()
         self._absent: set[tuple[str, ...]] = set()
+        self._is_closed = False
         with translated(str(self.path)):
             self.path.mkdir(parents=True, exist_ok=True)
             # The target itself may be a link: the user chose it. Nothing below it is followed.
             self._fd = os.open(self.path, os.O_RDONLY | _O_DIRECTORY) if with_handles else None
 
     def close(self) -> None:
-        """Gives the handles back."""
+        """Gives the handles back; nothing can be opened afterwards."""
         with self._lock:
+            self._is_closed = True
             kept, self._open = self._open, OrderedDict()
+            if self._fd is not None:
+                os.close(self._fd)
+                self._fd = None
         for place in kept.values():
             place.close()
-        if self._fd is not None:
-            os.close(self._fd)
-            self._fd = None
 
     def open(self, folders: tuple[str, ...], *, create: bool) -> OpenFolder:
         """A folder below this one, to be closed; `FileNotFoundError` when absent and not made."""
-        place = OpenFolder(str(self.path), None if self._fd is None else os.dup(self._fd))
+        with self._lock:
+            if self._is_closed:
+                raise OSError(errno.EBADF, "the download has ended")
+            place = OpenFolder(str(self.path), None if self._fd is None else os.dup(self._fd))
         for name in folders:
             try:
                 inner = place.step(name, create=create)
@@ -113,10 +119,13 @@ class OutputFolder:
 
     def _give_back(self, folders: tuple[str, ...], place: OpenFolder) -> None:
         with self._lock:
-            dropped = self._open.pop(folders, None)  # another thread's
-            self._open[folders] = place
-            if dropped is None and len(self._open) > OPEN_FOLDERS:
-                dropped = self._open.popitem(last=False)[1]
+            if self._is_closed:
+                dropped: OpenFolder | None = place
+            else:
+                dropped = self._open.pop(folders, None)  # another thread's
+                self._open[folders] = place
+                if dropped is None and len(self._open) > OPEN_FOLDERS:
+                    dropped = self._open.popitem(last=False)[1]
         if dropped is not None:
             dropped.close()
 
@@ -192,6 +201,28 @@ class OutputFolder:
         if mode is None:
             return "absent"
         return "file" if stat.S_ISREG(mode) else "other"
+
+    def size(self, parts: tuple[str, ...]) -> int | None:
+        """Bytes of the file under a name; -1 of what is no file, `None` when nothing is there."""
+        folders = parts[:-1]
+        if folders in self._absent:
+            return None
+        with translated(self.shown(parts)):
+            try:
+                with self.borrow(folders, create=False) as place:
+                    return place.size(parts[-1])
+            except FileNotFoundError:
+                self._absent.add(folders)
+                return None
+
+    def names(self, parts: tuple[str, ...]) -> list[str]:
+        """What lies in a folder; nothing where there is none."""
+        with translated(self.shown(parts)):
+            try:
+                with self.borrow(parts, create=False) as place:
+                    return place.names()
+            except FileNotFoundError:
+                return []
 
     def holds(self, parts: tuple[str, ...], size: int, crc: int) -> bool:
         """Whether a file with exactly this content is already there."""
@@ -285,10 +316,13 @@ class OpenFolder:
             return None
         return status.st_mode
 
-    def refuse_existing(self, name: str) -> None:
-        """Raises `FileExistsError` when something has this name."""
-        if self.mode(name) is not None:
-            raise FileExistsError(name)
+    def size(self, name: str) -> int | None:
+        """Bytes of a file, links not followed; -1: it is no file, `None`: nothing is there."""
+        try:
+            status = os.stat(self._at(name), dir_fd=self._fd, follow_symlinks=False)
+        except FileNotFoundError:
+            return None
+        return status.st_size if stat.S_ISREG(status.st_mode) else -1
 
     def open_read(self, name: str) -> IO[bytes]:
         """An existing file; a pipe in its place does not block."""
@@ -312,19 +346,29 @@ class OpenFolder:
                     os.fsync(fd)
             finally:
                 os.close(fd)
-            if replace or self.mode(name) is None:
+            if replace:
                 self.rename(temporary, name)
-                return True
-        except OSError:
+            else:
+                self.rename_new(temporary, name)
+        except OSError as error:
             with contextlib.suppress(OSError):
                 self.unlink(temporary)
+            if isinstance(error, FileExistsError):
+                return False
             raise
-        self.unlink(temporary)
-        return False
+        return True
 
     def open_write(self, name: str, mode: int = 0o600) -> int:
         """Handle of a file that may be there already."""
         return os.open(self._at(name), os.O_RDWR | os.O_CREAT | _O_FILE, mode, dir_fd=self._fd)
+
+    def rename_new(self, old: str, new: str) -> None:
+        """The same where nothing has the new name, or `FileExistsError`."""
+        if self._fd is not None and rename_if_absent(self._fd, old, new):
+            return
+        if self.mode(new) is not None:
+            raise FileExistsError(new)
+        self.rename(old, new)
 
     def rename(self, old: str, new: str) -> None:
         """Gives `old` the name `new`, in place of what has it."""
@@ -391,4 +435,6 @@ def as_ours(error: OSError, path: str) -> DownloadError:
     reason = error.strerror or type(error).__name__
     if error.errno in (errno.ELOOP, errno.ENOTDIR):
         reason = "a folder on the way is a link or a file"
+    if error.errno == errno.EEXIST:
+        reason = "it is a file, not a folder"
     return DestinationError(f"{shown} cannot be written: {reason}.")

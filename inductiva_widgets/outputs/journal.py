@@ -1,22 +1,28 @@
 """What a download received and did not deliver yet, on disk beside the files: the next one goes on.
 
 A hidden folder in the target folder, locked by its download. Received chunks lie in it as they
-came, each under its offset in the archive, until all members in them are verified. They are pinned
-to one version of the archive and prove nothing: what is made of them is verified like what comes
-from the network. The folder goes away with success, or with the next download into this target.
+came, each under its offset in the archive, until all members in them are verified; the last 2 %,
+16 MB of all downloads at most, lie in memory only: a process that is killed loses those. They
+are pinned to one version of the archive and prove nothing: what is made of them is verified like
+what comes from the network. The folder goes away with success, or with the next download into this
+target.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import re
+import secrets
 import struct
 import threading
 from bisect import bisect_left, bisect_right
+from collections import deque
 from typing import TYPE_CHECKING
 
+from inductiva_widgets.outputs.budget import Budget
 from inductiva_widgets.outputs.folder import OpenFolder, OutputFolder, translated, write_all
 from inductiva_widgets.outputs.ranges import ByteRange
 
@@ -27,7 +33,11 @@ __all__ = ["Journal"]
 
 PREFIX = ".inductiva-"
 LOCK, PIN, DONE = "lock", "pin", "done"
+NEW_TRIES = 20
 READ_BYTES = 1 << 19
+# What came last is written late: on a fast line most of it is verified before, and never written.
+LATE = Budget(16 * 1000 * 1000)
+LATE_SHARE = 0.02  # of all bytes to come: what a kill may cost
 
 _NAME = re.compile(rf"{re.escape(PREFIX)}([0-9a-f]{{12}})")
 _RECORD = struct.Struct("<QQ")
@@ -48,6 +58,12 @@ class Journal:
         self._lock = threading.Lock()
         self._files: dict[int, int] = {}
         self._is_closed = self._is_full = False
+        self._writing = threading.Lock()  # pieces of a chunk in order; taken before `_lock`
+        self._late: deque[tuple[int, bytes]] = deque()
+        self._late_bytes = self._late_limit_bytes = 0
+        self._late_pieces: dict[int, int] = {}
+        self._busy_with = -1
+        self._ended: set[int] = set()
         self._starts: list[int] = []
         self._ends: list[int] = []
         self._unsettled: list[int] = []
@@ -96,15 +112,24 @@ class Journal:
 
     @classmethod
     def _new(cls, folder: OutputFolder, pin: str) -> Journal:
-        place = folder.open((f"{PREFIX}{folder.token}",), create=True)
-        fd = place.open_write(LOCK)
-        _locked(fd)
-        pin_fd = place.create(PIN, 0o600)
+        for _ in range(NEW_TRIES):
+            with contextlib.suppress(FileNotFoundError, FileExistsError):
+                place = folder.open((f"{PREFIX}{folder.token}",), create=True)
+                fd = _new_lock(place)
+                if fd is not None:
+                    journal = cls(folder, place, fd)
+                    journal._write_pin(pin)
+                    return journal
+            # Before it was locked, another download took it for one without an owner.
+            folder.token = secrets.token_hex(6)
+        raise BlockingIOError(errno.EAGAIN, "other downloads are in the way")
+
+    def _write_pin(self, pin: str) -> None:
+        fd = self._place.create(PIN, 0o600)
         try:
-            write_all(pin_fd, json.dumps({"pin": pin}).encode())
+            write_all(fd, json.dumps({"pin": pin}).encode())
         finally:
-            os.close(pin_fd)
-        return cls(folder, place, fd)
+            os.close(fd)
 
     def matches(self, pin: str) -> bool:
         """Whether it is of this very archive; then reads what it has."""
@@ -136,34 +161,79 @@ class Journal:
                     self.done.append(ByteRange(max(start, reached), end))
                     reached = end
 
-    def watch(self, chunks: Sequence[ByteRange], extents: Sequence[ByteRange]) -> None:
-        """Says which chunks will be kept, in order, and the extents of the members in them."""
-        starts = sorted(extent.start for extent in extents)
-        ends = sorted(extent.end for extent in extents)
+    def watch(
+        self, chunks: Sequence[ByteRange], starts: Sequence[int], ends: Sequence[int]
+    ) -> None:
+        """Says which chunks come, in order, and the extents of the members in them, in order."""
         self._starts = [chunk.start for chunk in chunks]
         self._ends = [chunk.end for chunk in chunks]
         self._unsettled = [
             bisect_left(starts, chunk.end) - bisect_right(ends, chunk.start) for chunk in chunks
         ]
+        self._ended.clear()
+        self._late_limit_bytes = int(LATE_SHARE * sum(map(len, chunks)))
 
     def keep(self, chunk: ByteRange, data: bytes) -> None:
-        """Appends bytes of a chunk; when the disk is full nothing more is kept."""
+        """Takes bytes of a chunk, in order; when the disk is full nothing more is kept."""
         with self._lock:
             if self._is_closed or self._is_full:
                 return
+            self._late.append((chunk.start, data))
+            self._add_late(len(data))
+            self._late_pieces[chunk.start] = self._late_pieces.get(chunk.start, 0) + 1
+        self._write_late(self._late_limit_bytes if LATE.has_room() else 0)
+
+    def _add_late(self, size_bytes: int) -> None:
+        self._late_bytes += size_bytes
+        LATE.add(size_bytes)
+
+    def _write_late(self, leave_bytes: int) -> None:
+        """Writes the oldest pieces, but for those whose members are through by now."""
+        if self._late_bytes <= leave_bytes:
+            return
+        with self._writing:
+            while self._late_bytes > leave_bytes:
+                with self._lock:
+                    if not self._late:
+                        return
+                    start, data = self._late.popleft()
+                    self._add_late(-len(data))
+                    fd = None if self._is_over(start) else self._opened(start)
+                    self._busy_with = start
+                if fd is not None:
+                    try:
+                        write_all(fd, data)
+                    except OSError:
+                        with contextlib.suppress(OSError):
+                            os.ftruncate(fd, 0)
+                        self._is_full = True
+                with self._lock:
+                    self._busy_with = -1
+                    self._late_pieces[start] -= 1
+                    self._tidy(start)
+
+    def _opened(self, start: int) -> int | None:
+        if not self._is_full and start not in self._files:
             try:
-                fd = self._files.get(chunk.start)
-                if fd is None:
-                    fd = self._files[chunk.start] = self._place.create(str(chunk.start), 0o600)
+                self._files[start] = self._place.create(str(start), 0o600)
             except OSError:
                 self._is_full = True
-                return
-        try:
-            write_all(fd, data)
-        except OSError:
-            with contextlib.suppress(OSError):
-                os.ftruncate(fd, 0)
-            self._is_full = True
+        return None if self._is_full else self._files[start]
+
+    def _is_over(self, start: int) -> bool:
+        place = bisect_left(self._starts, start)
+        return start in self._ended and self._unsettled[place] == 0
+
+    def _tidy(self, start: int) -> None:
+        """Closes the file of a chunk that is all there, and removes it when nobody waits for it."""
+        if start not in self._ended or start == self._busy_with:
+            return
+        if self._is_over(start) or not self._late_pieces.get(start):
+            fd = self._files.pop(start, None)
+            if fd is not None:
+                os.close(fd)
+        if self._is_over(start):
+            self._remove(start)
 
     def keep_nothing(self) -> None:
         """There is no room for it."""
@@ -186,29 +256,30 @@ class Journal:
                 yield piece
 
     def received(self, chunk: ByteRange) -> None:
-        """Closes the file of a chunk that is all there."""
+        """A chunk is all there."""
         with self._lock:
-            fd = self._files.pop(chunk.start, None)
-            if fd is not None:
-                os.close(fd)
-            place = bisect_left(self._starts, chunk.start)
-            if place < len(self._starts) and self._unsettled[place] == 0:
-                self._remove(chunk.start)
+            self._ended.add(chunk.start)
+            self._tidy(chunk.start)
 
-    def settle(self, extent: ByteRange) -> None:
-        """A member is through: chunks that only it had waited for go away."""
-        first = bisect_right(self._ends, extent.start)
-        last = bisect_left(self._starts, extent.end)
+    def settle(self, start: int, end: int, count: int) -> None:
+        """`count` members between two offsets are through: chunks that only they had waited for go.
+
+        Several members at once must lie within one chunk.
+        """
+        first = bisect_right(self._ends, start)
+        last = bisect_left(self._starts, end)
         with self._lock:
             for place in range(first, last):
-                self._unsettled[place] -= 1
-                start = self._starts[place]
-                if self._unsettled[place] == 0 and start not in self._files:
-                    self._remove(start)
+                self._unsettled[place] -= count
+                if self._unsettled[place] == 0:
+                    self._tidy(self._starts[place])
 
     def forget(self) -> None:
         """Removes all that is kept: some of it was spoilt."""
-        with self._lock:
+        with self._writing, self._lock:
+            self._late.clear()
+            self._late_pieces.clear()
+            self._add_late(-self._late_bytes)
             for fd in self._files.values():
                 os.close(fd)
             self._files.clear()
@@ -223,8 +294,12 @@ class Journal:
 
     def close(self, *, remove: bool, name: str = "") -> None:
         """Gives it up: for good, or for the next download when there is something in it."""
-        with self._lock:
+        if not remove:
+            self._write_late(0)
+        with self._writing, self._lock:
             self._is_closed = True
+            self._late.clear()
+            self._add_late(-self._late_bytes)
             for fd in self._files.values():
                 os.close(fd)
             self._files.clear()
@@ -238,11 +313,29 @@ class Journal:
                 if entry != LOCK:
                     with contextlib.suppress(OSError):
                         self._place.unlink(entry)
-            os.close(self._lock_fd)  # Windows removes no open file
-            self._place.unlink(LOCK)
+            if os.name == "nt":  # removes no open file
+                os.close(self._lock_fd)
+            with contextlib.suppress(OSError):
+                self._place.unlink(LOCK)
+            if os.name != "nt":  # unlocked when it is no more: who gets the lock then sees that
+                os.close(self._lock_fd)
         self._place.close()
         with contextlib.suppress(OSError), self._folder.borrow((), create=False) as root:
             root.remove_folder(name or f"{PREFIX}{self._folder.token}")
+
+
+def _new_lock(place: OpenFolder) -> int | None:
+    """Handle of a journal's lock; `None`, with the folder closed, when it is not to be had."""
+    try:
+        fd = place.open_write(LOCK)
+    except OSError:
+        place.close()
+        raise
+    if _locked(fd) and os.fstat(fd).st_nlink:
+        return fd
+    os.close(fd)
+    place.close()
+    return None
 
 
 def _locked(fd: int) -> bool:

@@ -14,11 +14,11 @@ from inductiva_widgets.errors import BadArchiveError, UserInputError
 from inductiva_widgets.formats import safe_text
 from inductiva_widgets.outputs.archive import (
     MAX_LOCAL_HEADER_BYTES,
-    OUTPUTS_PREFIX,
+    OUTPUTS,
     TAIL_BYTES,
     Directory,
     DirectoryNeed,
-    output_name,
+    Layout,
     read_directory,
 )
 from inductiva_widgets.outputs.ranges import ByteRange, extent_ends
@@ -42,7 +42,7 @@ class Listing:
     """Output files as columns, in the order of the archive's directory.
 
     Attributes:
-        names: Names relative to `artifacts/`.
+        names: Names relative to `layout.prefix`, e.g. `artifacts/`.
         sizes: Unpacked sizes in bytes.
         packed_sizes: Sizes in the archive.
         members: Row in `directory` by row here.
@@ -50,6 +50,7 @@ class Listing:
         ends: End of each directory row's extent; `None` where the archive contradicts itself.
         version: Size and entity tag of the archive.
         revision: Short hash that changes with the archive; selections by row number refer to it.
+        layout: What counts as a file: outputs or inputs.
     """
 
     directory: Directory
@@ -61,7 +62,8 @@ class Listing:
     folders: list[str]
     ends: list[int | None]
     revision: str
-    _rows: dict[str, list[int]] = field(default_factory=dict)
+    layout: Layout = OUTPUTS
+    _rows: dict[str, int] = field(default_factory=dict)
     _parents: set[str] = field(default_factory=set)
 
     def __len__(self) -> int:
@@ -80,19 +82,28 @@ class Listing:
     def rows(self, name: str) -> list[int]:
         """Rows that have exactly this name: none, one, or several in an odd archive."""
         if not self._rows:
-            for row, listed in enumerate(self.names):
-                self._rows.setdefault(listed, []).append(row)
-        return self._rows.get(name, [])
+            rows = reversed(range(len(self.names)))  # of several the first one stays
+            self._rows.update(zip(reversed(self.names), rows, strict=True))
+        first = self._rows.get(name)
+        if first is None:
+            return []
+        if len(self._rows) == len(self.names):
+            return [first]
+        return [row for row in range(first, len(self.names)) if self.names[row] == name]
 
     def is_folder(self, name: str) -> bool:
         """Whether outputs lie below `name` (without its last `/`)."""
+        return name in self.parents()
+
+    def parents(self) -> set[str]:
+        """Folders with something below them, without their last `/`."""
         if not self._parents:
-            for listed in (*self.names, *self.folders):
-                parent = listed.rpartition("/")[0]
-                while parent and parent not in self._parents:
-                    self._parents.add(parent)
-                    parent = parent.rpartition("/")[0]
-        return name in self._parents
+            for parent in {name.rpartition("/")[0] for name in (*self.names, *self.folders)}:
+                above = parent
+                while above and above not in self._parents:
+                    self._parents.add(above)
+                    above = above.rpartition("/")[0]
+        return self._parents
 
     def extent(self, row: int) -> ByteRange | None:
         """Bytes that hold a row's member, header included; `None` where nobody can tell."""
@@ -109,57 +120,88 @@ class Selection:
     missing: dict[str, list[str]]
 
 
-def read_listing(remote: RemoteArchive, stop: Stop | None = None) -> Listing:
+def read_listing(
+    remote: RemoteArchive, stop: Stop | None = None, layout: Layout = OUTPUTS
+) -> Listing:
     """Reads the directory of an archive: one request, two when it has more than ~1,500 members."""
     window = remote.tail(TAIL_BYTES, stop)
     version = remote.version
     if version is None:
         raise AssertionError
     return make_listing(
-        window, version, lambda need: remote.read_wide(ByteRange(need.start, need.end), stop)
+        window,
+        version,
+        lambda need: remote.read_wide(ByteRange(need.start, need.end), stop),
+        layout,
     )
 
 
 def make_listing(
-    window: bytes, version: Version, fetch: Callable[[DirectoryNeed], bytes]
+    window: bytes,
+    version: Version,
+    fetch: Callable[[DirectoryNeed], bytes],
+    layout: Layout = OUTPUTS,
 ) -> Listing:
     """Listing of the archive that ends with `window`; `fetch` gets what else is needed."""
     for _ in range(3):  # end record of zip64, then the directory
         directory = read_directory(window, version.total_bytes)
         if isinstance(directory, Directory):
-            return _listing(directory, version)
+            return _listing(directory, version, layout)
         window = fetch(directory) + window
     raise BadArchiveError("The archive's end records lead nowhere.")
 
 
-def _listing(directory: Directory, version: Version) -> Listing:
-    names: list[str] = []
-    folders: list[str] = []
-    members = array("L")
-    for index, member_name in enumerate(directory.names):
-        name = output_name(member_name)
-        if name is None:
-            continue
-        if name.endswith("/"):
-            folders.append(name)
-        else:
-            names.append(name)
-            members.append(index)
-    least = [LEAST_HEADER_BYTES + packed for packed in directory.packed_sizes]
+def _listing(directory: Directory, version: Version, layout: Layout) -> Listing:
+    names, members, folders = _files(directory, layout)
+    packed_sizes = directory.packed_sizes
     slack = MAX_LOCAL_HEADER_BYTES + DESCRIPTOR_BYTES
-    most = [slack + packed for packed in directory.packed_sizes]
     pin = f"{version.etag}|{version.total_bytes}|{directory.digest}"
     return Listing(
         directory,
         version,
         names,
-        array("Q", (directory.sizes[i] for i in members)),
-        array("Q", (directory.packed_sizes[i] for i in members)),
+        array("Q", map(directory.sizes.__getitem__, members)),
+        array("Q", map(packed_sizes.__getitem__, members)),
         members,
         folders,
-        extent_ends(directory.offsets, least, most, directory.start),
+        extent_ends(
+            directory.offsets,
+            [LEAST_HEADER_BYTES + packed for packed in packed_sizes],
+            [slack + packed for packed in packed_sizes],
+            directory.start,
+        ),
         hashlib.sha256(pin.encode()).hexdigest()[:12],
+        layout,
     )
+
+
+def _files(directory: Directory, layout: Layout) -> tuple[list[str], array[int], list[str]]:
+    """Names of the files, their rows in the directory, and names of the folders."""
+    names: list[str] = []
+    members = array("L")
+    folders: list[str] = []
+    prefix, start = layout.prefix, len(layout.prefix)
+    for index, member_name in enumerate(directory.names):
+        is_inside = member_name.startswith(prefix)  # as nearly all: not one call more for each
+        name = member_name[start:] if is_inside else layout.name(member_name)
+        if not name or (not is_inside and f"{prefix}{name}" in directory.names):
+            continue
+        if "/." in name or "//" in name or name[0] in "./":
+            name = _tidy(name)
+        if name[-1] == "/":
+            folders.append(name)
+        else:
+            names.append(name)
+            members.append(index)
+    return names, members, folders
+
+
+def _tidy(name: str) -> str:
+    """`a/./b//c` as it will be on disk and is asked for; what is to be refused stays as it is."""
+    parts = [part for part in name.split("/") if part not in ("", ".")]
+    if name[0] == "/" or ".." in parts or not parts:
+        return name
+    return "/".join(parts) + ("/" if name.endswith("/") else "")
 
 
 def check_filenames(filenames: Sequence[str] | None) -> list[str] | None:
@@ -212,7 +254,7 @@ def select(listing: Listing, filenames: Sequence[str]) -> Selection:
     chosen: dict[int, None] = {}
     missing: dict[str, list[str]] = {}
     for name in filenames:
-        for attempt in _readings(name):
+        for attempt in _readings(name, listing.layout.prefix):
             rows = _matches(listing, attempt)
             if rows:
                 chosen.update(dict.fromkeys(rows))
@@ -223,8 +265,8 @@ def select(listing: Listing, filenames: Sequence[str]) -> Selection:
     return Selection(sorted(chosen), missing)
 
 
-def _readings(name: str) -> list[str]:
-    readings = [name, name.removeprefix(OUTPUTS_PREFIX) or "/"]
+def _readings(name: str, prefix: str) -> list[str]:
+    readings = [name, name.removeprefix(prefix) or "/"]
     readings += [reading.replace("\\", "/") for reading in readings]
     return list(dict.fromkeys(readings))
 
@@ -265,7 +307,7 @@ def _glob(pattern: str) -> re.Pattern[str]:
 
 def _closest(listing: Listing, name: str) -> list[str]:
     among = listing.names[:SUGGEST_AMONG]
-    wanted = name.removeprefix(OUTPUTS_PREFIX)
+    wanted = name.removeprefix(listing.layout.prefix)
     found = difflib.get_close_matches(wanted, among, n=SUGGESTED_NAMES, cutoff=0.6)
     if not found:  # the file is there, in another folder
         base = wanted.rstrip("/").rpartition("/")[2]

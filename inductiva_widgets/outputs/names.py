@@ -12,9 +12,11 @@ from inductiva_widgets.errors import UnsafeMemberError
 from inductiva_widgets.formats import safe_text
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from inductiva_widgets.outputs.archive import Member
 
-__all__ = ["MAX_NAME_BYTES", "check_kind", "disk_parts"]
+__all__ = ["MAX_NAME_BYTES", "are_plain", "check_kind", "disk_parts"]
 
 MAX_NAME_BYTES = 255  # of one component, on every file system in use
 MAX_PATH_BYTES = 4000  # Linux stops at 4,096 with the target folder
@@ -60,8 +62,15 @@ def disk_parts(name: str, *, windows: bool = sys.platform == "win32") -> tuple[s
     return tuple(parts)
 
 
+def are_plain(names: Sequence[str], *, windows: bool = sys.platform == "win32") -> bool:
+    """Whether `disk_parts` takes every one of these names as it is."""
+    longest = max(map(len, names), default=0)
+    return not windows and longest < MAX_PATH_BYTES and all(map(_PLAIN.fullmatch, names))
+
+
 def _unsafe(name: str, why: str) -> UnsafeMemberError:
-    return UnsafeMemberError(f"{safe_text(name) or 'A name'} {why}.")
+    # Cut, so that the reason is still seen where a message is cut.
+    return UnsafeMemberError(f"{safe_text(name, 120) or 'A name'} {why}.")
 
 
 def check_kind(member: Member) -> None:

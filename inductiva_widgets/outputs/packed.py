@@ -1,4 +1,4 @@
-"""The archive delivered as it is: `output.zip`, checked against what was listed."""
+"""The archive delivered as it is, `output.zip` or `input.zip`: checked against what was listed."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from inductiva_widgets.errors import (
     BadArchiveError,
     CorruptMemberError,
     DestinationError,
+    FileConflictError,
     RangeUnsupportedError,
     RemoteChangedError,
 )
@@ -19,14 +20,16 @@ from inductiva_widgets.outputs.listing import make_listing
 from inductiva_widgets.outputs.ranges import ByteRange
 from inductiva_widgets.outputs.remote import Version
 from inductiva_widgets.outputs.temporary import TemporaryFile
-from inductiva_widgets.outputs.transfer import ARCHIVE_NAME, Transfer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import ExitStack
 
-    from inductiva_widgets.outputs.folder import OutputFolder, Overwrite
+    from inductiva_widgets.outputs.archive import Layout
+    from inductiva_widgets.outputs.decisions import Order
+    from inductiva_widgets.outputs.folder import OutputFolder
     from inductiva_widgets.outputs.listing import Listing
+    from inductiva_widgets.outputs.transfer import Transfer
 
 __all__ = ["deliver_archive", "spooled_listing"]
 
@@ -37,21 +40,21 @@ def deliver_archive(  # noqa: PLR0913 - called in one place
     transfer: Transfer,
     read_listing: Callable[[], Listing],
     open_folder: Callable[[], OutputFolder],
-    overwrite: Overwrite,
+    order: Order,
     cleanup: ExitStack,
     *,
     keeps_received: Callable[[], bool],
 ) -> None:
     """Brings the archive under its final name, or raises why not."""
     board = transfer.board
-    board.set_files([(-1, ARCHIVE_NAME, 0)])
+    board.set_files([-1], [order.layout.archive_name], [0])
     listing: Listing | None
     try:
         listing = read_listing()
     except RangeUnsupportedError:
         listing = None
     folder = open_folder()
-    parts = _place(folder, overwrite)
+    parts = _place(folder, order)
     if parts is None:
         board.mark(0, "skipped", "kept as it was")
         return
@@ -69,7 +72,7 @@ def deliver_archive(  # noqa: PLR0913 - called in one place
             file.discard()
             journal.close(remove=True)
 
-    file = TemporaryFile(folder, (ARCHIVE_NAME,), number=0)
+    file = TemporaryFile(folder, (order.layout.archive_name,), number=0)
     cleanup.callback(leave)
     try:
         listing = _fill(transfer, folder, file, journal, listing)
@@ -77,9 +80,9 @@ def deliver_archive(  # noqa: PLR0913 - called in one place
         is_resumable = False
         raise
     is_resumable = False  # what is wrong with it now would be wrong again
-    _check(transfer, file, listing)
+    _check(transfer, file, listing, order.layout)
     try:
-        file.publish(parts[-1], replace=overwrite == "replace", flush=True)
+        file.publish(parts[-1], replace=order.overwrite == "replace", flush=True)
     except FileExistsError:
         raise DestinationError(
             f"{folder.shown(parts)} appeared during the download and is kept.",
@@ -88,16 +91,16 @@ def deliver_archive(  # noqa: PLR0913 - called in one place
     board.mark(0, "verified")
 
 
-def _place(folder: OutputFolder, overwrite: Overwrite) -> tuple[str, ...] | None:
-    parts: tuple[str, ...] = (ARCHIVE_NAME,)
-    if folder.existing(parts) == "absent" or overwrite == "replace":
+def _place(folder: OutputFolder, order: Order) -> tuple[str, ...] | None:
+    parts: tuple[str, ...] = (order.layout.archive_name,)
+    if folder.existing(parts) == "absent" or order.overwrite == "replace":
         return parts
-    if overwrite == "skip":
+    if order.overwrite == "skip":
         return None
-    if overwrite == "rename":
+    if order.overwrite == "rename":
         return folder.free_name(parts, set())
-    raise DestinationError(
-        f"{folder.path / ARCHIVE_NAME} exists.",
+    raise FileConflictError(
+        f"{folder.shown(parts)} exists.",
         hint='Choose overwrite="skip", "replace" or "rename".',
     )
 
@@ -130,7 +133,7 @@ def _fetch_ranges(
     listing: Listing,
 ) -> None:
     total = listing.archive_bytes
-    transfer.board.set_files([(-1, ARCHIVE_NAME, total)])
+    transfer.board.set_files([-1], [listing.layout.archive_name], [total])
     size = file.size()
     done = [part for part in journal.done if part.end <= size]
     chunks = transfer.plan([ByteRange(0, total)], done)
@@ -146,15 +149,17 @@ def _fetch_ranges(
 
     transfer.run(
         chunks,
-        read=lambda chunk: transfer.remote.stream(chunk, transfer.stop),
+        read=transfer.remote.stream,
         take=lambda _, data: transfer.release(len(data)),
         received=received,
     )
 
 
-def _check(transfer: Transfer, file: TemporaryFile, listing: Listing | None) -> None:
+def _check(
+    transfer: Transfer, file: TemporaryFile, listing: Listing | None, layout: Layout
+) -> None:
     version = listing.version if listing is not None else transfer.remote.version
-    found = spooled_listing(file, version)
+    found = spooled_listing(file, version, layout)
     if listing is not None and found.revision != listing.revision:
         raise BadArchiveError("The archive fetched is not the one that was listed.")
     if transfer.remote.checksum:
@@ -168,7 +173,7 @@ def _check(transfer: Transfer, file: TemporaryFile, listing: Listing | None) -> 
             raise CorruptMemberError("The archive does not match the storage's checksum.")
 
 
-def spooled_listing(spool: TemporaryFile, version: Version | None) -> Listing:
+def spooled_listing(spool: TemporaryFile, version: Version | None, layout: Layout) -> Listing:
     """Listing of an archive that is here as a file."""
     total = spool.size()
     size = min(TAIL_BYTES, total)
@@ -176,4 +181,5 @@ def spooled_listing(spool: TemporaryFile, version: Version | None) -> Listing:
         spool.read_at(total - size, size),
         version or Version(total, None),
         lambda need: spool.read_at(need.start, need.end - need.start),
+        layout,
     )

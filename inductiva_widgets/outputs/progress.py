@@ -58,6 +58,7 @@ class FileProgress:
         size: Unpacked size in bytes.
         state: `waiting`, `fetching`, `verified`, `skipped` or `failed`.
         reason: Why it failed or was skipped.
+        part: Share of its bytes that has come, 0 to 1, while it is fetched in several pieces.
     """
 
     index: int
@@ -65,6 +66,7 @@ class FileProgress:
     size: int
     state: FileState
     reason: str = ""
+    part: float = 0.0
 
 
 class Board:
@@ -76,9 +78,12 @@ class Board:
         self._clock = clock
         self._lock = threading.Lock()
         self._state: State = "running"
-        self._files: list[tuple[int, str, int]] = []
+        self._rows: Sequence[int] = ()
+        self._names: Sequence[str] = ()
+        self._sizes: Sequence[int] = ()
         self._states: list[FileState] = []
         self._reasons: dict[int, str] = {}
+        self._parts: dict[int, float] = {}
         self._files_done = 0
         self._ended_at: float | None = None
         self._bytes = self._bytes_done = 0
@@ -92,12 +97,13 @@ class Board:
         """State of the whole download."""
         return self._state
 
-    def set_files(self, files: Sequence[tuple[int, str, int]]) -> None:
-        """Rows, names and sizes, once they are known."""
+    def set_files(self, rows: Sequence[int], names: Sequence[str], sizes: Sequence[int]) -> None:
+        """Columns of equal length, once they are known; they are kept, not copied."""
         with self._lock:
-            self._files = list(files)
-            self._states = ["waiting"] * len(self._files)
+            self._rows, self._names, self._sizes = rows, names, sizes
+            self._states = ["waiting"] * len(rows)
             self._reasons.clear()
+            self._parts.clear()
             self._files_done = 0
             self._bytes = self._bytes_done  # a restart has nothing of what it expected
 
@@ -105,10 +111,24 @@ class Board:
         """A file's new state."""
         with self._lock:
             self._states[index] = state
+            self._parts.pop(index, None)
             if reason:
                 self._reasons[index] = reason
             if state in ("verified", "skipped"):
                 self._files_done += 1
+
+    def note_part(self, index: int, part: float) -> None:
+        """How much of a file has come, of all of it."""
+        with self._lock:
+            self._parts[index] = part
+
+    def mark_verified(self, indexes: Sequence[int]) -> None:
+        """New state of many files at once."""
+        with self._lock:
+            for index in indexes:
+                self._states[index] = "verified"
+                self._parts.pop(index, None)
+            self._files_done += len(indexes)
 
     def expect(self, size_bytes: int) -> None:
         """More bytes will be fetched."""
@@ -144,7 +164,7 @@ class Board:
             running = self._state == "running"
             return Progress(
                 self._state,
-                len(self._files),
+                len(self._rows),
                 self._files_done,
                 self._bytes,
                 self._bytes_done,
@@ -156,9 +176,11 @@ class Board:
         """A copy of all files' states."""
         with self._lock:
             return [
-                FileProgress(row, name, size, state, self._reasons.get(place, ""))
-                for place, ((row, name, size), state) in enumerate(
-                    zip(self._files, self._states, strict=True)
+                FileProgress(
+                    row, name, size, state, self._reasons.get(place, ""), self._parts.get(place, 0)
+                )
+                for place, (row, name, size, state) in enumerate(
+                    zip(self._rows, self._names, self._sizes, self._states, strict=True)
                 )
             ]
 

@@ -23,6 +23,7 @@ KB, MB = 1000, 1000 * 1000
 GAP_BYTES = 256 * KB
 FREE_BYTES = 4 * MB  # of gaps: nobody minds them, and a hundred round trips are felt
 CHUNK_BYTES = 8 * MB
+SMALLEST_SHARE_BYTES = 256 * KB  # of a connection that is open already
 SMALLEST_CHUNK_BYTES = 1 * MB  # smaller ones spend their time in round trips
 
 
@@ -57,17 +58,22 @@ def extent_ends(
     order: Sequence[int] = range(len(offsets))
     if any(map(operator.gt, offsets, itertools.islice(offsets, 1, None))):
         order = sorted(order, key=offsets.__getitem__)
+    else:
+        following = [*offsets[1:], limit]
+        if all(map(operator.le, map(operator.add, offsets, least_sizes), following)):
+            # As nearly always: nothing overlaps, so nothing has to be looked at one by one.
+            return list(map(min, following, map(operator.add, offsets, most_sizes)))
     reached = 0  # end of the least bytes of all members so far
     previous = -1
     for place, index in enumerate(order):
         offset = offsets[index]
-        following = offsets[order[place + 1]] if place + 1 < len(order) else limit
+        end = min(limit, offsets[order[place + 1]]) if place + 1 < len(order) else limit
         least = offset + least_sizes[index]
         if offset < reached:
             if previous >= 0:
                 ends[previous] = None  # both are refused: nobody knows which one is a lie
-        elif least <= min(following, limit):
-            ends[index] = min(following, limit, offset + most_sizes[index])
+        elif least <= end:
+            ends[index] = min(end, offset + most_sizes[index])
         if least > reached:
             reached, previous = least, index
     return ends
@@ -163,13 +169,17 @@ def plan(  # noqa: PLR0913 - figures, each with its default
     overfetch: float = 0.95,
     chunk_bytes: int = CHUNK_BYTES,
     smallest_bytes: int = 0,
+    open_connections: int = 1,
 ) -> list[ByteRange]:
-    """Requests that bring what is not `done` of all extents, in order, none overlapping another."""
+    """Requests that bring what is not `done` of all extents, in order, none overlapping another.
+
+    What is worth no connection of its own is shared by those that are open.
+    """
     missing = subtract(extents, done)
     spans = merge(missing, gap_bytes=gap_bytes, overfetch=overfetch, free_bytes=FREE_BYTES)
-    return split(
-        subtract(spans, done),
-        workers=workers,
-        chunk_bytes=chunk_bytes,
-        smallest_bytes=max(SMALLEST_CHUNK_BYTES, smallest_bytes),
-    )
+    spans = subtract(spans, done)
+    smallest_bytes = max(SMALLEST_CHUNK_BYTES, smallest_bytes)
+    if open_connections > 1:
+        share = -(-sum(map(len, spans)) // open_connections)
+        smallest_bytes = min(smallest_bytes, max(SMALLEST_SHARE_BYTES, share))
+    return split(spans, workers=workers, chunk_bytes=chunk_bytes, smallest_bytes=smallest_bytes)

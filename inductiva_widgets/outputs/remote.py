@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from inductiva_widgets.errors import (
@@ -27,7 +27,7 @@ from inductiva_widgets.errors import (
 )
 from inductiva_widgets.formats import safe_text
 from inductiva_widgets.outputs.ranges import ByteRange, split
-from inductiva_widgets.outputs.stop import Stop
+from inductiva_widgets.outputs.stop import Stop, together
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -111,6 +111,7 @@ class RemoteArchive:
         self._is_replaced = False
         self._tail = b""
         self._answers_s: list[float] = []
+        self._spare_connections = 0
         self.bytes_per_s = FIRST_RATE
         self.checksum = ""
 
@@ -121,6 +122,11 @@ class RemoteArchive:
             return 0.0
         # The first request opens its connection as well: TCP and TLS take a round trip each.
         return min(self._answers_s) / (3 if len(self._answers_s) == 1 else 1)
+
+    @property
+    def spare_connections(self) -> int:
+        """Connections opened ahead."""
+        return self._spare_connections
 
     @property
     def is_replaced(self) -> bool:
@@ -150,6 +156,16 @@ class RemoteArchive:
         self._tail = tail if version is not None and len(tail) == version.total_bytes else b""
         return tail
 
+    def open_connections(self, count: int) -> None:
+        """Opens connections for requests to come and waits for them.
+
+        Done while the first answer is awaited, it saves each of them two round trips.
+        """
+        with self._lock:  # held while the link is being signed
+            url = self._url
+        if url is not None:
+            self._spare_connections = self._transport.open_connections(url, count)
+
     def read(self, wanted: ByteRange, stop: Stop | None = None) -> bytes:
         """Bytes of one range at once."""
         return b"".join(self.stream(wanted, stop))
@@ -159,8 +175,8 @@ class RemoteArchive:
         if len(wanted) < WIDE_BYTES:
             return self.read(wanted, stop)
         parts = split([wanted], workers=WIDE_CONNECTIONS, chunk_bytes=len(wanted))
-        with ThreadPoolExecutor(WIDE_CONNECTIONS, "inductiva-download") as pool:
-            return b"".join(pool.map(lambda part: self.read(part, stop), parts))
+        stop = stop or Stop()
+        return b"".join(together(stop, [partial(self.read, part, stop) for part in parts]))
 
     def stream(self, wanted: ByteRange, stop: Stop | None = None) -> Generator[bytes, None, None]:
         """Exactly the bytes of a range, in pieces as they come; resumes where a connection broke.
@@ -192,7 +208,7 @@ class RemoteArchive:
                 slow += 1  # a drip is progress, and must end all the same
             self._pause_or_give_up(cause, failures, stop)
 
-    def whole(self, stop: Stop | None = None) -> Iterator[bytes]:
+    def whole(self, stop: Stop | None = None) -> Generator[bytes, None, None]:
         """The archive from its first byte to its last, for storages without ranges: one try."""
         stop = stop or Stop()
         try:
@@ -274,6 +290,9 @@ class RemoteArchive:
     def _fix(self, total_bytes: int | None, reply: LinkReply) -> None:
         if (coding := reply.headers.get("Content-Encoding", "identity")) != "identity":
             raise _TransientError(f"The storage sent bytes coded as {safe_text(coding)}.")
+        if reply.headers.get("Content-Type", "").strip().lower().startswith("multipart/"):
+            # RFC 9110 § 14.6 forbids it for one range; headers between parts are not the bytes.
+            raise _TransientError("The storage sent several parts instead of one range.")
         hashes = [part.strip() for part in reply.headers.get("x-goog-hash", "").split(",")]
         md5 = [part.removeprefix("md5=") for part in hashes if part.startswith("md5=")]
         with self._lock:

@@ -5,55 +5,42 @@ from __future__ import annotations
 import threading
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from inductiva_widgets.errors import DownloadCancelledError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from inductiva_widgets.api.links import LinkReply
 
-__all__ = ["Pace", "Stop"]
+__all__ = ["LEAVE_WITHIN_S", "Pace", "Stop", "interruptible", "together"]
+
+LEAVE_WITHIN_S = 1.0  # a thread that waits for a silent server is left alone after this time
+
+T = TypeVar("T")
 
 
 class Stop:
-    """Ends all waits of one download at once. Shared by its threads."""
+    """Ends all waits of one download at once, for good. Shared by its threads."""
 
     def __init__(self) -> None:
         self._event = threading.Event()
         self._lock = threading.Lock()
-        self._replies: set[LinkReply] = set()
-        self._cancelled = False
+        self._endings: set[Callable[[], None]] = set()
 
     @property
     def is_set(self) -> bool:
         """Whether the work shall end."""
         return self._event.is_set()
 
-    @property
-    def cancelled(self) -> bool:
-        """Whether it shall end for good."""
-        return self._cancelled
-
     def cancel(self) -> None:
-        """Ends every pause and every read under way, for good."""
-        self._cancelled = True
-        self.halt()
-
-    def halt(self) -> None:
-        """Ends what is under way; after `resume` the work may go on in another way."""
+        """Ends every pause and every read under way."""
         with self._lock:
             self._event.set()
-            replies = list(self._replies)
-        for reply in replies:
-            reply.abort()
-
-    def resume(self) -> None:
-        """Takes `halt` back, never `cancel`."""
-        with self._lock:
-            if not self._cancelled:
-                self._event.clear()
+            endings = list(self._endings)
+        for end in endings:
+            end()
 
     def check(self) -> None:
         """Raises `DownloadCancelledError` when the work shall end."""
@@ -66,16 +53,33 @@ class Stop:
         self.check()
 
     @contextmanager
+    def part(self) -> Iterator[Stop]:
+        """The stop of one step of the work: ends with this one, or alone.
+
+        A thread that outlives its step, since it waits for a silent server, finds it set for ever.
+        """
+        part = Stop()
+        with self._calling(part.cancel):
+            if self.is_set:
+                part.cancel()
+            yield part
+
+    @contextmanager
     def watching(self, reply: LinkReply) -> Iterator[None]:
-        """Lets `set` reach a read that blocks."""
-        with self._lock:
-            self._replies.add(reply)
-        try:
+        """Lets `cancel` reach a read that blocks."""
+        with self._calling(reply.abort):
             self.check()
+            yield
+
+    @contextmanager
+    def _calling(self, end: Callable[[], None]) -> Iterator[None]:
+        with self._lock:
+            self._endings.add(end)
+        try:
             yield
         finally:
             with self._lock:
-                self._replies.discard(reply)
+                self._endings.discard(end)
 
 
 class Pace:
@@ -83,11 +87,9 @@ class Pace:
 
     def __init__(
         self,
-        stop: Stop,
         bytes_per_s: float | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._stop = stop
         self._bytes_per_s = bytes_per_s
         self._clock = clock
         self._lock = threading.Lock()
@@ -108,12 +110,12 @@ class Pace:
         """Takes `hold` back."""
         self._running.set()
 
-    def wait(self) -> None:
+    def wait(self, stop: Stop) -> None:
         """Returns when bytes may be received."""
         while not self._running.wait(0.2):
-            self._stop.check()
+            stop.check()
 
-    def spend(self, size_bytes: int) -> None:
+    def spend(self, size_bytes: int, stop: Stop) -> None:
         """Waits as long as these bytes take at the rate allowed; they count for all threads."""
         if self._bytes_per_s is None:
             return
@@ -121,4 +123,42 @@ class Pace:
             now = self._clock()
             self._free_at = max(now, self._free_at) + size_bytes / self._bytes_per_s
             wait_s = self._free_at - now
-        self._stop.pause(wait_s)
+        stop.pause(wait_s)
+
+
+def interruptible(stop: Stop, act: Callable[[], T]) -> T:
+    """Result of `act`, done on a thread of its own: a stop need not wait for a silent server."""
+    return together(stop, [act])[0]
+
+
+def together(stop: Stop, acts: Sequence[Callable[[], T]]) -> list[T]:
+    """Results of all, each done on a thread of its own, or the first error.
+
+    The threads are daemons, so that not even the end of the process waits for a silent server.
+    """
+    results: dict[int, T] = {}
+    errors: list[BaseException] = []
+
+    def work(place: int, act: Callable[[], T]) -> None:
+        try:
+            results[place] = act()
+        except BaseException as error:  # noqa: BLE001 - raised again below
+            errors.append(error)
+
+    threads = [
+        threading.Thread(target=work, args=item, name="inductiva-download", daemon=True)
+        for item in enumerate(acts)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        while thread.is_alive() and not stop.is_set:
+            thread.join(0.1)
+    if stop.is_set:
+        leave_at = time.monotonic() + LEAVE_WITHIN_S
+        for thread in threads:
+            thread.join(max(0.0, leave_at - time.monotonic()))
+        stop.check()
+    if errors:
+        raise errors[0]
+    return [results[place] for place in range(len(acts))]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import threading
 
@@ -12,7 +13,11 @@ __all__ = ["TemporaryFile"]
 
 
 class TemporaryFile:
-    """A marked file that becomes the final one by one rename, or goes away."""
+    """A marked file that becomes the final one by one rename, or goes away.
+
+    A thread that was left alone may still write when it is given up: it gets an error then, since
+    the number of a closed handle may be that of another file.
+    """
 
     def __init__(
         self,
@@ -25,7 +30,7 @@ class TemporaryFile:
         """With a `number` the name is the same for the same token, and the file goes on."""
         self._path = folder.shown(parts)
         self._parts = parts
-        self._seek_lock = threading.Lock()
+        self._lock = threading.Lock()
         with translated(self._path):
             self._place = folder.open(parts[:-1], create=True)
             try:
@@ -41,18 +46,21 @@ class TemporaryFile:
 
     def write(self, data: bytes | memoryview) -> None:
         """Appends; a full disk is told apart from all else."""
-        with translated(self._path):
+        with translated(self._path), self._lock:
+            self._check_open()
             write_all(self.fd, data)
 
     def write_at(self, offset: int, data: bytes) -> None:
         """Writes at a place, for parts that come out of order; from any thread."""
-        with translated(self._path), self._seek_lock:  # Windows has no pwrite
+        with translated(self._path), self._lock:  # Windows has no pwrite
+            self._check_open()
             os.lseek(self.fd, offset, os.SEEK_SET)
             write_all(self.fd, data)
 
     def read_at(self, offset: int, size_bytes: int) -> bytes:
         """Up to `size_bytes` of what was written."""
-        with translated(self._path), self._seek_lock:
+        with translated(self._path), self._lock:
+            self._check_open()
             os.lseek(self.fd, offset, os.SEEK_SET)
             return os.read(self.fd, size_bytes)
 
@@ -74,12 +82,12 @@ class TemporaryFile:
             try:
                 if flush:
                     os.fsync(self.fd)
-                os.close(self.fd)
-                self._is_open = False
+                self._close()
                 final = name or self._parts[-1]
-                if not replace:
-                    self._place.refuse_existing(final)
-                self._place.rename(self._name, final)
+                if replace:
+                    self._place.rename(self._name, final)
+                else:
+                    self._place.rename_new(self._name, final)
             except BaseException:
                 self.discard()
                 raise
@@ -88,15 +96,22 @@ class TemporaryFile:
     def leave(self) -> None:
         """Closes it and leaves it for the next download; harmless after `publish`."""
         if self._is_open:
-            self._is_open = False
-            os.close(self.fd)
+            self._close()
             self._place.close()
 
     def discard(self) -> None:
         """Removes the temporary file; harmless after `publish`."""
         with contextlib.suppress(OSError):
+            self._close()
+            self._place.unlink(self._name)
+        self._place.close()
+
+    def _close(self) -> None:
+        with self._lock:
             if self._is_open:
                 self._is_open = False
                 os.close(self.fd)
-            self._place.unlink(self._name)
-        self._place.close()
+
+    def _check_open(self) -> None:
+        if not self._is_open:
+            raise OSError(errno.EBADF, "it was given up")

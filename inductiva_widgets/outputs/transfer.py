@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from inductiva_widgets.errors import (
@@ -16,6 +19,7 @@ from inductiva_widgets.errors import (
 from inductiva_widgets.outputs import ranges
 from inductiva_widgets.outputs.budget import Budget
 from inductiva_widgets.outputs.fetch import Crew
+from inductiva_widgets.outputs.stop import interruptible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
@@ -27,11 +31,11 @@ if TYPE_CHECKING:
     from inductiva_widgets.outputs.stop import Pace, Stop
     from inductiva_widgets.outputs.temporary import TemporaryFile
 
-__all__ = ["ARCHIVE_NAME", "Transfer", "Tuning", "as_download_error"]
+__all__ = ["Transfer", "Tuning", "as_download_error"]
 
-ARCHIVE_NAME = "output.zip"
 BUDGET_BYTES = 48 * 1000 * 1000  # with what inflates and what is in the air, growth stays < 128 MB
 FAR_S = 0.04  # beyond this round trip more connections pay
+OPENING_S = 0.01  # what a new connection costs on this side
 NEAR_CHUNK_BYTES = 4 * 1000 * 1000
 SMALL_MEMBER_BYTES = 32 * 1000
 MANY_WRITERS = 4
@@ -74,13 +78,15 @@ class Transfer:
         rate = min(self.remote.bytes_per_s, 25e6)
         if gap is None:
             gap = min(ranges.MB, 64 * ranges.KB + int(self.remote.round_trip_s * rate))
+        opening_s = OPENING_S + 2 * self.remote.round_trip_s
         return ranges.plan(
             extents,
             done=done,
             workers=self._connections,
             gap_bytes=gap,
             # What the open connection brings while another one is being opened.
-            smallest_bytes=int(min(4 * ranges.MB, 2 * self.remote.round_trip_s * rate)),
+            smallest_bytes=int(min(4 * ranges.MB, opening_s * self.remote.bytes_per_s)),
+            open_connections=1 + self.remote.spare_connections,
             chunk_bytes=self.tuning.chunk_bytes
             or (ranges.CHUNK_BYTES if self.remote.round_trip_s > FAR_S else NEAR_CHUNK_BYTES),
         )
@@ -93,7 +99,7 @@ class Transfer:
         self,
         chunks: Sequence[ByteRange],
         *,
-        read: Callable[[ByteRange], Generator[bytes, None, None]],
+        read: Callable[[ByteRange, Stop], Generator[bytes, None, None]],
         take: Callable[[int, bytes], None],
         received: Callable[[ByteRange, int, bytes], None] = lambda *_: None,
         ended: Callable[[ByteRange], None] = lambda *_: None,
@@ -108,6 +114,7 @@ class Transfer:
             take=take,
             received=received,
             ended=ended,
+            is_near=self.remote.round_trip_s <= FAR_S,
         )
         # Making small files keeps one thread busy in the interpreter: a second one costs more than
         # it brings. Unpacking runs outside of it.
@@ -126,29 +133,48 @@ class Transfer:
         """The whole archive by one plain request, for storages that ignore ranges."""
         failures = 0
         while True:
-            received = 0
+            spool.clear()
+            received_before = self.board.snapshot().bytes_done
+            pieces = self.remote.whole(self.stop)
             try:
-                for piece in self.remote.whole(self.stop):
-                    version = self.remote.version
-                    if received == 0 and version is not None:
-                        folder.check_room(version.total_bytes)
-                        if failures == 0:
-                            self.board.expect(version.total_bytes)
-                    spool.write_at(received, piece)
-                    received += len(piece)
-                    self.board.add(len(piece))
-                    self.pace.wait()
-                    self.pace.spend(len(piece))
+                self._spool(pieces, folder, spool, is_first=failures == 0)
             except (IncompleteDownloadError, ServiceConnectionError) as error:
                 self.stop.check()
-                self.board.add(-received)
-                spool.clear()
+                self.board.add(received_before - self.board.snapshot().bytes_done)
                 failures += 1
                 if failures >= self.remote.retry.tries:
                     raise as_download_error(error) from None
                 self.stop.pause(self.remote.retry.pause_s(failures))
             else:
                 return
+            finally:
+                # Now, or its connection stays until nobody holds the error; a thread left alone
+                # with it ends by the stop.
+                with contextlib.suppress(ValueError):
+                    pieces.close()
+
+    def _spool(
+        self,
+        pieces: Generator[bytes, None, None],
+        folder: OutputFolder,
+        spool: TemporaryFile,
+        *,
+        is_first: bool,
+    ) -> None:
+        received = 0
+        # The storage may never begin to answer; a body under way ends with the stop.
+        first: list[bytes] = interruptible(self.stop, partial(list, islice(pieces, 1)))
+        for piece in chain(first, pieces):
+            version = self.remote.version
+            if received == 0 and version is not None:
+                folder.check_room(version.total_bytes)
+                if is_first:
+                    self.board.expect(version.total_bytes)
+            spool.write_at(received, piece)
+            received += len(piece)
+            self.board.add(len(piece))
+            self.pace.wait(self.stop)
+            self.pace.spend(len(piece), self.stop)
 
 
 def as_download_error(error: InductivaWidgetsError) -> DownloadError:

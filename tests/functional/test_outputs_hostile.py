@@ -1,189 +1,280 @@
-"""Hostile and odd archives, all of them and one member at a time: delivered, or refused and why."""
+"""Hostile and odd archives, through every front, all files and files by name: each member is
+delivered, or refused with a reason that names it. The cases are in `tests/unit/odd_archives.py`.
+"""
 
 from __future__ import annotations
 
-import io
+import contextlib
+import gzip
+import os
+import queue
+import re
+import shutil
 import stat
 import sys
-import warnings
-import zipfile
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from archive_server import ArchiveServer, Source
+from archive_server import ArchiveServer
+from odd_archives import CASES, CONTENT, GOOD, Entry, with_good
+from scripted import ScriptedServer, ok, refusal
 
-from inductiva_widgets.api.links import LinkTransport
-from inductiva_widgets.errors import (
-    ArchiveTooLargeError,
-    CorruptMemberError,
-    DownloadError,
-    UnsafeMemberError,
-    UnsupportedMemberError,
+from inductiva_widgets import backend as backends
+from inductiva_widgets.api.config import ApiKey, Config, normalise_url
+from inductiva_widgets.backend import Backend
+from inductiva_widgets.cli import program
+from inductiva_widgets.errors import DownloadError, InductivaWidgetsError, UserInputError
+from inductiva_widgets.formats import safe_text
+from inductiva_widgets.outputs.listing import check_filenames
+from inductiva_widgets.service.dispatch import Service
+from inductiva_widgets.task import Task
+
+pytestmark = pytest.mark.skipif(
+    sys.platform != "linux",
+    reason="other systems hold other names: test_extract.py, test_download.py",
 )
-from inductiva_widgets.outputs.engine import Outputs
 
-GOOD = {"good.txt": b"good" * 100}
-LONG = "x" * 256
-
-
-def made(*members: tuple[object, bytes], prefix: str = "artifacts/") -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        archive.writestr("artifacts/good.txt", GOOD["good.txt"])
-        for name, content in members:
-            info = name if isinstance(name, zipfile.ZipInfo) else f"{prefix}{name}"
-            archive.writestr(info, content)
-    return buffer.getvalue()
-
-
-def kind(name: str, mode: int) -> zipfile.ZipInfo:
-    info = zipfile.ZipInfo(f"artifacts/{name}")
-    info.external_attr = mode << 16
-    return info
-
-
-def patched(body: bytes, name: str, at: int, new: bytes, *, local: bool = False) -> bytes:
-    """The same archive with bytes of one member's entry, or local header, changed."""
-    mark, head = (b"PK\x03\x04", 30) if local else (b"PK\x01\x02", 46)
-    place = body.index(f"artifacts/{name}".encode(), body.index(mark))
-    entry = place - head
-    assert body[entry : entry + 4] == mark
-    return body[: entry + at] + new + body[entry + at + len(new) :]
-
-
-BAD = made(("bad.txt", b"bad" * 500))
-BOMB = made(("bad.txt", bytes(150_000_000)))
-REFUSED = {
-    "parent": (made(("../bad.txt", b"x")), UnsafeMemberError),
-    "inner parent": (made(("a/../../bad.txt", b"x")), UnsafeMemberError),
-    "absolute": (made(("/etc/bad.txt", b"x")), UnsafeMemberError),
-    "drive": (made(("C:/bad.txt", b"x")), UnsafeMemberError),
-    "backslash": (made(("..\\bad.txt", b"x")), UnsafeMemberError),
-    "network share": (made(("\\\\host\\bad.txt", b"x")), UnsafeMemberError),
-    "long name": (made((LONG, b"x")), UnsafeMemberError),
-    "long path": (made(("/".join(["d" * 200] * 25), b"x")), UnsafeMemberError),
-    "link": (made((kind("bad.txt", stat.S_IFLNK | 0o777), b"/etc/passwd")), UnsafeMemberError),
-    "pipe": (made((kind("bad.txt", stat.S_IFIFO | 0o666), b"")), UnsafeMemberError),
-    "device": (made((kind("bad.txt", stat.S_IFCHR | 0o666), b"")), UnsafeMemberError),
-    "two contents": (made(("bad.txt", b"one"), ("bad.txt", b"two")), UnsafeMemberError),
-    "file and folder": (made(("bad", b"x"), ("bad/in.txt", b"y")), UnsafeMemberError),
-    "encrypted": (patched(BAD, "bad.txt", 8, b"\1\0"), UnsupportedMemberError),
-    "deflate64": (patched(BAD, "bad.txt", 10, b"\x09\0"), UnsupportedMemberError),
-    "zstd": (patched(BAD, "bad.txt", 10, b"\x5d\0"), UnsupportedMemberError),
-    "crc": (patched(BAD, "bad.txt", 16, b"\1\2\3\4"), CorruptMemberError),
-    "size too small": (patched(BAD, "bad.txt", 24, b"\1\0"), CorruptMemberError),
-    "size too big": (patched(BAD, "bad.txt", 24, b"\xff\xff"), CorruptMemberError),
-    "offset beyond": (patched(BAD, "bad.txt", 42, b"\xff\xff\xff\x7f"), CorruptMemberError),
-    "local method": (patched(BAD, "bad.txt", 8, b"\0\0", local=True), CorruptMemberError),
-    "local size": (patched(BAD, "bad.txt", 22, b"\1\1\1\1", local=True), CorruptMemberError),
-    "bomb": (BOMB, ArchiveTooLargeError),
-}
-DELIVERED = {
-    "newline": "a\nb.txt",
-    "escape": "a\x1b[31mb.txt",
-    "right to left": "a\u202etxt.exe",
-    "html": "<img src=x onerror=alert(1)>.txt",
-    "formula": "=1+1.csv",
-    "shell": "$(rm -rf x);`id`.txt",
-    "umlaut": "grün/größe.txt",
-    "combining": "gru\u0308n.txt",
-    "longest": "y" * 255,
-    "device name": "con.txt",
-    "dots": "...txt",
-}
+ID = "i4ir3kvv62odsfrhko4y8w2an"
+DONE = {"task_id": ID, "id": ID, "status": "success", "is_terminated": True}
 
 
 class Setting:
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder / "out"
-        self.server = ArchiveServer(b"")
-        self.transport = LinkTransport()
+    """A service with one task, a storage with its archive, and a folder to download to."""
 
-    def get(self, body: bytes, *, selected: bool):
-        self.server.body = body
-        outputs = Outputs(self.transport, Source(self.server))
-        indices = range(len(outputs.directory())) if selected else None
-        return outputs.start_download(self.folder, indices=indices).result(30)
+    def __init__(self, place: Path) -> None:
+        self.place = place
+        self.folder = place / ID / "outputs"
+        self.storage = ArchiveServer(b"")
+        self.api = ScriptedServer()
+        answers = {
+            f"GET /tasks/{ID}": ok(DONE),
+            f"GET /tasks/{ID}/status": ok(DONE),
+            "GET /storage/signed-urls": ok([self.storage.url]),
+        }
+        self.api.route = lambda asked: answers.get(
+            f"{asked.method} {asked.path.partition('?')[0]}", refusal(404, "There is none.")
+        )
+        self.backend = self.connected()
+
+    def connected(self) -> Backend:
+        url = normalise_url(self.api.url)
+        return Backend(Config(url, ApiKey("a-key"), "the test", self.place, is_local=False))
+
+    def close(self) -> None:
+        self.backend.close()
+        self.api.close()
+        self.storage.close()
+
+    def begin(self, body: bytes) -> None:
+        shutil.rmtree(self.place, ignore_errors=True)
+        self.place.mkdir()
+        (self.place / "mine.txt").write_text("mine")
+        self.storage.body = body
 
     @property
     def found(self) -> dict[str, bytes]:
-        return {
-            path.relative_to(self.folder).as_posix(): path.read_bytes()
-            for path in self.folder.rglob("*")
-            if path.is_file()
-        }
+        paths = [path for path in self.folder.rglob("*") if stat.S_ISREG(path.lstat().st_mode)]
+        return {path.relative_to(self.folder).as_posix(): path.read_bytes() for path in paths}
+
+    def oddities(self) -> list[str]:
+        """What should not be there: things beside the folder, links, devices, leftovers."""
+        found = [
+            str(path.relative_to(self.place))
+            for path in self.place.rglob("*")
+            if not stat.S_ISREG(path.lstat().st_mode) and not stat.S_ISDIR(path.lstat().st_mode)
+        ]
+        found += [path.name for path in self.place.iterdir() if path.name not in (ID, "mine.txt")]
+        found += [path.name for path in self.folder.rglob(".*") if path.suffix == ".part"]
+        return found + [path.name for path in self.folder.glob(".inductiva-*")]
+
+
+@dataclass
+class Outcome:
+    """What a front said. `reasons` by name, where it tells them one by one."""
+
+    is_success: bool
+    text: str = ""
+    error: str = ""
+    reasons: dict[str, str] = field(default_factory=dict)
+
+
+def by_library(setting: Setting, names: list[str] | None) -> Outcome:
+    task = Task(ID, backend=setting.backend)
+    try:
+        task.start_download(names).result(30)
+    except DownloadError as error:
+        return Outcome(False, str(error), type(error).__name__, error.failed)
+    except InductivaWidgetsError as error:
+        return Outcome(False, str(error), type(error).__name__)
+    return Outcome(True)
+
+
+def by_command_line(setting: Setting, names: list[str] | None) -> Outcome:
+    words = ["tasks", "download", ID, *(f"--filenames={name}" for name in names or [])]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(backends, "find", setting.connected)
+        ran = CliRunner().invoke(program.cli, words, standalone_mode=False)
+    if isinstance(ran.exception, InductivaWidgetsError):  # `program.main` prints it
+        return Outcome(False, str(ran.exception))
+    assert ran.exception is None, ran.exception
+    return Outcome(ran.return_value == 0, ran.stderr)
+
+
+def by_view(setting: Setting, names: list[str] | None) -> Outcome:
+    told: queue.Queue = queue.Queue()
+    with contextlib.closing(Service(setting.backend)) as service:
+        try:
+            meta, _ = service.call("outputs.list", {"task_id": ID})
+            listing = Task(ID, backend=setting.backend).outputs.directory()
+            service.subscribe(f"task/{ID}", told.put)
+            buffers = []
+            if names is not None:
+                bits = bytearray((len(listing) + 7) // 8)
+                for row in (row for name in names for row in listing.rows(name)):
+                    bits[row >> 3] |= 1 << (row & 7)
+                buffers = [gzip.compress(bits)]
+            order = {"task_id": ID, "revision": meta["revision"]}
+            service.call("outputs.download", order, buffers)
+        except InductivaWidgetsError as error:
+            return Outcome(False, str(error), type(error).__name__)
+        reasons: dict[str, str] = {}
+        while True:
+            event = told.get(timeout=20)["event"]
+            if event["kind"] != "download":
+                continue
+            event = event["download"]
+            reasons |= {listing.names[int(row)]: why for row, why in event["reasons"].items()}
+            if event["state"] != "running":
+                break
+    failed = {name: why for name, why in reasons.items() if event["state"] == "failed"}
+    text = event["error"]["message"] if event["error"] else ""
+    return Outcome(event["state"] == "done", text, reasons=failed)
+
+
+FRONTS = {"library": by_library, "command line": by_command_line, "view": by_view}
 
 
 @pytest.fixture
 def setting(tmp_path):
-    made = Setting(tmp_path)
-    yield made
-    made.transport.close()
-    made.server.close()
+    with contextlib.closing(Setting(tmp_path / "place")) as made:
+        yield made
 
 
-@pytest.mark.parametrize("selected", [False, True], ids=["all", "selected"])
-@pytest.mark.parametrize("case", REFUSED)
-def test_refused_by_name_and_nothing_else_touched(setting, tmp_path, case, selected):
-    body, error = REFUSED[case]
-
-    with pytest.raises(DownloadError) as caught:
-        setting.get(body, selected=selected)
-
-    assert isinstance(caught.value, error), caught.value
-    assert len(caught.value.failed) == 1
-    assert "good.txt" not in caught.value.failed
-    found = setting.found
-    assert found.pop("good.txt") == GOOD["good.txt"]
-    assert set(found) <= {"bad/in.txt"}
-    assert [path.name for path in tmp_path.iterdir()] == ["out"]
-    assert not [path for path in setting.folder.rglob("*") if path.is_symlink()]
+def can_be_asked_for(name: str) -> bool:
+    try:
+        check_filenames([name])
+    except UserInputError:
+        return False
+    return True
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows writes other names: test_extract.py")
-@pytest.mark.parametrize("selected", [False, True], ids=["all", "selected"])
-@pytest.mark.parametrize("case", DELIVERED)
-def test_odd_names_are_written_as_they_are(setting, case, selected):
-    name = DELIVERED[case]
+def complaints(setting: Setting, case, said: Outcome, refused: dict[str, str]) -> list[str]:
+    """Where this is not what the table says."""
+    wrong = []
+    if setting.found != case.found:
+        wrong.append(f"files: {sorted(setting.found)}")
+    wrong += setting.oddities()
+    words = list(refused.values()) + ([case.whole] if case.whole else [])
+    if said.is_success is bool(words):
+        wrong.append(f"success: {said.is_success}, {said.text}")
+    if words and not re.search("|".join(words), said.text):
+        wrong.append(f"text: {said.text}")
+    for name, reason in refused.items():
+        if safe_text(name)[:100] not in said.text:
+            wrong.append(f"{name!r} is not in: {said.text}")
+        if said.reasons and not re.search(reason, said.reasons.get(name, "")):
+            wrong.append(f"reason: {said.reasons}")
+    if said.reasons and set(said.reasons) != set(refused):
+        wrong.append(f"reasons: {said.reasons}")
+    if said.error and said.error != case.error and words:
+        wrong.append(f"class: {said.error}")
+    return wrong
 
-    setting.get(made((name, b"content")), selected=selected)
 
-    assert setting.found == {**GOOD, name: b"content"}
+@pytest.mark.parametrize("front", FRONTS)
+def test_all_files(setting, front):
+    umask = os.umask(0)
+    os.umask(umask)
+    wrong = {}
+    for name, case in CASES.items():
+        setting.begin(case.body)
+
+        said = FRONTS[front](setting, None)
+
+        found = complaints(setting, case, said, case.refused)
+        found += [f for f in case.folders if not (setting.folder / f).is_dir()]
+        for file, mode in case.modes.items():
+            if stat.S_IMODE((setting.folder / file).stat().st_mode) != mode & ~umask:
+                found.append(f"mode of {file}")
+        if found:
+            wrong[name] = found
+    assert wrong == {}
 
 
-def test_what_lies_beside_the_outputs_is_no_output(setting):
-    setting.get(
-        made(("output.json", b"{}"), ("artifacts_evil/z", b"z"), ("artifactsx", b"x"), prefix=""),
-        selected=False,
-    )
+@pytest.mark.parametrize("front", FRONTS)
+def test_files_by_name(setting, front):
+    wrong = {}
+    for name, case in CASES.items():
+        setting.begin(case.body)
+        asked = case.names or (list(GOOD) if case.whole else [])
+        if front != "view":  # where a tick and no text chooses
+            asked = [listed for listed in asked if can_be_asked_for(listed)]
+        refused = {listed: why for listed, why in case.refused.items() if listed in asked}
+        if not asked:
+            continue
 
-    assert setting.found == GOOD
+        said = FRONTS[front](setting, asked)
+
+        found = complaints(setting, case, said, refused)
+        if found:
+            wrong[name] = found
+    assert wrong == {}
+
+
+@pytest.mark.parametrize("front", ["library", "command line"])
+def test_names_that_lead_elsewhere_are_refused_before_any_request(setting, front):
+    names = [name for case in CASES.values() for name in case.refused if not can_be_asked_for(name)]
+    setting.begin(with_good())
+
+    for name in names:
+        said = FRONTS[front](setting, [name])
+
+        assert not said.is_success
+        assert re.search(r"absolute path|leads out|no file name", said.text)
+    assert len(names) >= 10
+    assert setting.api.asked == []
+    assert setting.storage.requests == []
 
 
 def test_a_planted_link_is_not_followed(setting, tmp_path):
+    setting.begin(with_good(Entry("vtk/a.txt")))
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
-    setting.folder.mkdir()
+    setting.folder.mkdir(parents=True)
     (setting.folder / "vtk").symlink_to(elsewhere)
 
-    with pytest.raises(DownloadError):
-        setting.get(made(("vtk/a.txt", b"x")), selected=False)
+    said = by_library(setting, None)
 
+    assert set(said.reasons) == {"vtk/a.txt"}
     assert list(elsewhere.iterdir()) == []
+    assert (setting.folder / "good.txt").read_bytes() == GOOD["good.txt"]
 
 
 def test_a_planted_journal_leads_nowhere(setting, tmp_path):
+    setting.begin(with_good(Entry("vtk/a.txt")))
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     (elsewhere / "pin").write_text("mine")
-    setting.folder.mkdir()
+    setting.folder.mkdir(parents=True)
     (setting.folder / ".inductiva-0123456789ab").symlink_to(elsewhere)
 
-    setting.get(made(("vtk/a.txt", b"x")), selected=False)
+    assert by_library(setting, None).is_success
 
     assert [path.name for path in elsewhere.iterdir()] == ["pin"]
-    assert setting.found["vtk/a.txt"] == b"x"
+    assert (setting.folder / "vtk/a.txt").read_bytes() == CONTENT

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import io
+import mmap
 import re
 import socket
+import struct
 import threading
 import zipfile
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING
+
+from inductiva_widgets.api.links import LinkTransport
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SIGNATURE = "sig-5ecret-0f-the-link"
 
@@ -50,7 +58,10 @@ class ArchiveServer:
             def log_message(self, *args: object) -> None:
                 pass
 
-        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        class Http(ThreadingHTTPServer):
+            request_queue_size = 128  # with 5, callers at once may have to wait a second
+
+        self.http = Http(("127.0.0.1", 0), Handler)
         self.http.handle_error = lambda *_: None  # clients that leave are part of the game
         self.http.daemon_threads = False  # joined at the end: no thread is left behind
         self.thread = threading.Thread(target=self.http.serve_forever, args=(0.01,))
@@ -143,6 +154,44 @@ class ArchiveServer:
                 self.sent += len(body[start : start + step])
             if self.release.wait(step / self.bytes_per_s):
                 return
+
+
+class CountingTransport(LinkTransport):
+    """Adds up the bytes that arrive, in a file that outlives a kill.
+
+    A server can only count what it sends: megabytes of that may lie in buffers of the system when
+    the client is killed, and more on a busy machine.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        if not path.exists():
+            path.write_bytes(bytes(8))
+        with path.open("r+b") as file:
+            self._count = mmap.mmap(file.fileno(), 8)
+        self._counting = threading.Lock()
+
+    @staticmethod
+    def counted(path: Path) -> int:
+        return struct.unpack("<Q", path.read_bytes())[0]
+
+    def get(self, url, headers=None):
+        reply = super().get(url, headers)
+        pieces = reply.iter_bytes
+
+        def counting(*args):
+            for piece in pieces(*args):
+                with self._counting:
+                    so_far = struct.unpack_from("<Q", self._count)[0]
+                    struct.pack_into("<Q", self._count, 0, so_far + len(piece))
+                yield piece
+
+        reply.iter_bytes = counting
+        return reply
+
+    def close(self) -> None:
+        super().close()
+        self._count.close()
 
 
 class Source:

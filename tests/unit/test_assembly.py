@@ -11,12 +11,12 @@ import zipfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inductiva_widgets.outputs.archive import read_directory
-from inductiva_widgets.outputs.assembly import Assembly, Job
-from inductiva_widgets.outputs.extract import MemberFile
+from inductiva_widgets.outputs.assembly import Assembly
 from inductiva_widgets.outputs.folder import OutputFolder
+from inductiva_widgets.outputs.jobs import Jobs
+from inductiva_widgets.outputs.listing import make_listing
 from inductiva_widgets.outputs.progress import Board
-from inductiva_widgets.outputs.ranges import ByteRange
+from inductiva_widgets.outputs.remote import Version
 
 FILES = {f"{n}.bin": random.Random(n).randbytes(37 * n * n) for n in range(1, 9)}
 
@@ -25,34 +25,29 @@ def packed() -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in FILES.items():
-            archive.writestr(name, content)
+            archive.writestr(f"artifacts/{name}", content)
     return buffer.getvalue()
 
 
 ARCHIVE = packed()
-DIRECTORY = read_directory(ARCHIVE, len(ARCHIVE))
+LISTING = make_listing(ARCHIVE, Version(len(ARCHIVE), None), lambda _: b"")
+END = LISTING.directory.start
 
 
 def delivered(path, cuts, order, threads):
     folder = OutputFolder(path)
     released = []
     try:
-        ends = [*DIRECTORY.offsets[1:], DIRECTORY.start]
-        jobs = [
-            Job(
-                row,
-                name,
-                ByteRange(DIRECTORY.offsets[row], ends[row]),
-                MemberFile(folder, DIRECTORY.member(row), (name,), replace=True),
-                DIRECTORY.offsets[row],
-            )
-            for row, name in enumerate(DIRECTORY.names)
-        ]
+        jobs = Jobs(folder, LISTING, replace=True)
+        jobs.add(range(len(LISTING)), range(len(LISTING)))
+        jobs.close()
         board = Board(None, lambda: 0.0)
-        board.set_files([(job.index, job.name, 0) for job in jobs])
+        board.set_files(range(len(LISTING)), LISTING.names, LISTING.sizes)
         settled = []
-        assembly = Assembly(jobs, board, settled=settled.append, released=released.append)
-        points = sorted({0, DIRECTORY.start, *cuts})
+        assembly = Assembly(
+            jobs, board, settled=lambda *told: settled.append(told), released=released.append
+        )
+        points = sorted({0, END, *cuts})
         pieces = [(a, ARCHIVE[a:b]) for a, b in itertools.pairwise(points)]
         order.shuffle(pieces)
 
@@ -67,17 +62,20 @@ def delivered(path, cuts, order, threads):
             worker.start()
         for worker in workers:
             worker.join()
-        assert sorted(job.index for job in settled) == list(range(len(jobs)))
-        assert {job.state for job in jobs} == {"verified"}
+        assert sum(count for _, _, count in settled) == len(jobs)
+        assert {first for first, _, _ in settled} <= set(jobs.starts)
+        assert {last for _, last, _ in settled} <= set(jobs.ends)
+        assert jobs.count("verified") == len(jobs)
+        assert {file.state for file in board.files()} == {"verified"}
     finally:
         folder.close()
-    assert sum(released) == DIRECTORY.start
+    assert sum(released) == END
     return {entry.name: entry.read_bytes() for entry in path.iterdir()}
 
 
 @settings(max_examples=25, deadline=None)
 @given(
-    st.lists(st.integers(1, DIRECTORY.start - 1), max_size=40),
+    st.lists(st.integers(1, END - 1), max_size=40),
     st.randoms(use_true_random=False),
     st.integers(1, 3),
 )

@@ -16,6 +16,7 @@ from inductiva_widgets.errors import (
     CorruptMemberError,
     DestinationError,
     DiskFullError,
+    DownloadCancelledError,
     UnsafeMemberError,
     UnsupportedMemberError,
 )
@@ -24,6 +25,7 @@ from inductiva_widgets.outputs.extract import MemberFile
 from inductiva_widgets.outputs.folder import OutputFolder
 from inductiva_widgets.outputs.inflate import Decoder
 from inductiva_widgets.outputs.names import check_kind, disk_parts
+from inductiva_widgets.outputs.temporary import TemporaryFile
 
 CONTENT = b"".join(b"%d particles\n" % number for number in range(5000))
 
@@ -45,8 +47,7 @@ def packed(content: bytes = CONTENT, *, stored: bool = False):
 
 
 def changed(member, **fields):
-    values = {name: getattr(member, name) for name in member.__slots__}
-    return type(member)(**{**values, **fields})
+    return member._replace(**fields)
 
 
 def contents(path):
@@ -300,3 +301,69 @@ def test_longest_name_has_room_for_the_mark(folder):
     member, data = packed()
 
     assert MemberFile(folder, member, ("é" * 127,), replace=False).feed(data)
+
+
+# Threads that were left alone: they may come back when all is given up.
+
+
+def test_a_member_given_up_takes_nothing_more_and_leaves_nothing(folder):
+    member, data = packed(stored=True)
+    file = MemberFile(folder, member, ("a.txt",), replace=False)
+    feed = len(data) // 2
+    assert not file.feed(data[:feed])
+
+    file.discard()
+
+    with pytest.raises(CorruptMemberError):
+        file.feed(data[feed:])
+    assert contents(folder.path) == []
+
+
+def test_a_member_given_up_while_it_is_fed_is_not_published(folder, monkeypatch):
+    """The thread that feeds has unpacked one piece when another thread gives the member up."""
+    member, data = packed()
+    pieces = Decoder.feed
+
+    def feed_and_lose(decoder, extent):
+        for number, piece in enumerate(pieces(decoder, extent)):
+            view = memoryview(piece)
+            yield view[:1000]
+            if number == 0:
+                file.discard()
+            yield view[1000:]
+
+    file = MemberFile(folder, member, ("a.txt",), replace=False)
+    monkeypatch.setattr(Decoder, "feed", feed_and_lose)
+
+    with pytest.raises(DownloadCancelledError):
+        file.feed(data)
+
+    assert contents(folder.path) == []
+
+
+def test_a_temporary_file_given_up_writes_into_no_other_file(folder, tmp_path):
+    temporary = TemporaryFile(folder, ("a.txt",))
+    temporary.write(b"begun")
+    number = temporary.fd
+    temporary.discard()
+    other = os.open(tmp_path / "other", os.O_RDWR | os.O_CREAT)
+    os.dup2(other, number)  # the handle of a file of somebody else
+    try:
+        for write in (lambda: temporary.write(b"late"), lambda: temporary.write_at(0, b"late")):
+            with pytest.raises(DestinationError, match="given up"):
+                write()
+
+        assert os.fstat(other).st_size == 0
+    finally:
+        os.close(other)
+        if number != other:
+            os.close(number)
+
+
+def test_a_closed_folder_opens_nothing_more(folder):
+    folder.close()
+
+    with pytest.raises(DestinationError, match="has ended"):
+        folder.write_small(("a", "b.txt"), b"late", 0o666, replace=False)
+
+    assert contents(folder.path) == []

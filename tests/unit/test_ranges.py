@@ -112,3 +112,17 @@ def test_what_is_done_is_not_planned_again_and_nothing_is_left_out(data):
     assert set(covered(extents)) <= set(fetched) | set(covered(done))
     assert plan(extents, done=[*done, *chunks], gap_bytes=20) == []
     assert set(covered(subtract(extents, done))) == set(covered(extents)) - set(covered(done))
+
+
+@given(extents(), st.integers(1, 16), st.integers(2, 8))
+def test_open_connections_share_what_is_worth_no_other(wanted, workers, open_connections):
+    chunks = plan(wanted, workers=workers, smallest_bytes=4 * MB, open_connections=open_connections)
+
+    assert all(a.end <= b.start for a, b in itertools.pairwise(chunks))
+    assert all(covers(chunks, extent) for extent in wanted)
+
+
+def test_three_megabytes_go_to_the_six_connections_that_are_open():
+    chunks = plan([ByteRange(0, 3 * MB)], workers=16, smallest_bytes=4 * MB, open_connections=6)
+
+    assert [len(chunk) for chunk in chunks] == [500_000] * 6
