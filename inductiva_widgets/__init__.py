@@ -16,14 +16,15 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from inductiva_widgets import errors, local, tasks
+    from inductiva_widgets import errors, history, local, tasks
     from inductiva_widgets.api.settings import Settings
     from inductiva_widgets.backend import Backend, connect
     from inductiva_widgets.errors import InductivaWidgetsError
-    from inductiva_widgets.notebook.display import (
+    from inductiva_widgets.notebook.magics import (
         load_ipython_extension,
         unload_ipython_extension,
     )
+    from inductiva_widgets.notebook.table import TaskTable
     from inductiva_widgets.notebook.widgets import TaskMonitor
     from inductiva_widgets.task import Task
     from inductiva_widgets.tasks import TaskList
@@ -34,9 +35,11 @@ __all__ = [
     "Task",
     "TaskList",
     "TaskMonitor",
+    "TaskTable",
     "config",
     "connect",
     "errors",
+    "history",
     "load_ipython_extension",
     "local",
     "tasks",
@@ -52,12 +55,14 @@ _HOMES = {
     "Task": "task",
     "TaskList": "tasks",
     "TaskMonitor": "notebook.widgets",
+    "TaskTable": "notebook.table",
     "connect": "backend",
     "errors": "errors",
-    "load_ipython_extension": "notebook.display",
+    "history": "history",
+    "load_ipython_extension": "notebook.magics",
     "local": "local",
     "tasks": "tasks",
-    "unload_ipython_extension": "notebook.display",
+    "unload_ipython_extension": "notebook.magics",
     "_jupyter_labextension_paths": "lab",
     "_jupyter_server_extension_points": "lab",
     "_load_jupyter_server_extension": "lab",

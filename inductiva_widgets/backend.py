@@ -12,6 +12,7 @@ from inductiva_widgets.errors import ConfigurationError, UserInputError
 from inductiva_widgets.watch import STEPS_S, Watcher
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from inductiva_widgets.api.sessions import Timeouts
@@ -93,7 +94,7 @@ def connect(
     """
     if local and (key is not None or url is not None):
         raise UserInputError("The local engine has its own key and address: give neither.")
-    if local is None and key is None and os.environ.get(LOCAL_VARIABLE, "0") not in ("", "0"):
+    if local is None and key is None and _wants_local():
         local = True
     config = None if local else configs.load(key=key, url=url, output_dir=output_dir)
     if config is None:
@@ -109,15 +110,38 @@ def find() -> Backend | None:
     """The backend that settings and running engines name, without starting anything.
 
     For hosts that serve whatever is there: environment > key file > running local engine.
-    """
-    wants_local = os.environ.get(LOCAL_VARIABLE, "0") not in ("", "0")
-    config = None if wants_local else configs.load()
-    if config is None:
-        from inductiva_widgets import local as engine
 
-        found = engine.find()
-        config = _engine_config(found, None) if found else None
+    Raises:
+        ConfigurationError: The address or the key cannot work.
+    """
+    config = None if _wants_local() else configs.load()
+    if config is None:
+        config = next(_running_engines(), None)
     return Backend(config) if config else None
+
+
+def find_all() -> list[configs.Config]:
+    """Settings of all backends that `find` could mean, the one that it means first.
+
+    Takes some two seconds for each engine that died without taking its note away.
+
+    Raises:
+        ConfigurationError: The address or the key cannot work.
+    """
+    config = configs.load()
+    chosen = [config] if config else []
+    engines = list(_running_engines())
+    return engines + chosen if _wants_local() else chosen + engines
+
+
+def _running_engines() -> Iterator[configs.Config]:
+    """Those of the folder that the environment names and of the default folder, one by one."""
+    from inductiva_widgets import local as engine
+
+    for folder in dict.fromkeys((engine.data_dir(), engine.default_data_dir())):
+        found = engine.find(folder)
+        if found is not None:
+            yield _engine_config(found, None)
 
 
 def default() -> Backend:
@@ -126,6 +150,10 @@ def default() -> Backend:
         if _default is not None:
             return _default
     return connect()
+
+
+def _wants_local() -> bool:
+    return os.environ.get(LOCAL_VARIABLE, "0") not in ("", "0")
 
 
 def _local_config(

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import enum
+import math
+import numbers
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+from inductiva_widgets.causes import cause_of
 from inductiva_widgets.errors import (
     ApiError,
     AuthenticationError,
@@ -16,22 +19,35 @@ from inductiva_widgets.errors import (
     RateLimitedError,
     ServerError,
     ServiceConnectionError,
+    TaskFailedError,
+    UserInputError,
 )
-from inductiva_widgets.formats import safe_text
+from inductiva_widgets.formats import safe_text, short_id
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from typing_extensions import Self
 
     from inductiva_widgets.api.client import Client
-    from inductiva_widgets.api.models import StatusReply
+    from inductiva_widgets.api.models import StatusReply, TaskRecord
     from inductiva_widgets.outputs.engine import Outputs
-    from inductiva_widgets.watch import Observation, Watcher
+    from inductiva_widgets.watch import Observation, Subscription, Watcher
 
-__all__ = ["KillOutcome", "Waiting", "log_tail", "outcome", "send_kill"]
+__all__ = [
+    "KillOutcome",
+    "LastWords",
+    "Waiting",
+    "check_timeout",
+    "failure",
+    "last_words",
+    "outcome",
+    "send_kill",
+]
 
 WAIT_LIMIT_S = 2.0  # longest pause between two looks while somebody waits
 KILL_ATTEMPTS = 3
-LOG_TAIL_LINES, LOG_TAIL_BYTES = 10, 4000
+LOG_TAIL_LINES, LOG_END_BYTES = 10, 16_000
 LOG_LIMIT_BYTES = 50 * 1000 * 1000  # a packed log is unpacked from its start to reach its end
 
 
@@ -80,53 +96,153 @@ def send_kill(client: Client, task_id: str) -> StatusReply | None:
     raise AssertionError  # the loop returns or raises
 
 
-class Waiting:
-    """Follows one task until it has ended."""
+def check_timeout(name: str, seconds: object) -> None:
+    """Refuses what is no number of seconds; `None` and infinity mean for ever.
 
-    def __init__(self, watcher: Watcher, task_id: str, limit_s: float = WAIT_LIMIT_S) -> None:
+    Raises:
+        UserInputError: It is no number, or negative.
+    """
+    is_number = isinstance(seconds, numbers.Real) and not isinstance(seconds, bool)
+    if seconds is not None and not (is_number and not math.isnan(seconds) and seconds >= 0):  # type: ignore[arg-type, operator] # a number by then
+        raise UserInputError(
+            f"{name} is {safe_text(repr(seconds), 60)}, but must be seconds, at least 0.",
+            hint=f"{name}=None sets no limit.",
+        )
+
+
+class Waiting:
+    """Follows one task until it has ended.
+
+    Args:
+        watcher: That of the task's backend.
+        task_id: The task.
+        limit_s: Longest pause between two looks.
+        is_brief: Whether a row of the list is enough, without history.
+        on_end: Called when the task has ended or nobody can wait for it, at least once, on the
+            poller's thread or that of `__enter__`.
+
+    Attributes:
+        seen: The last observation.
+        error: Why nobody can wait for the task: the key is refused, or it is unknown.
+    """
+
+    def __init__(
+        self,
+        watcher: Watcher,
+        task_id: str,
+        limit_s: float = WAIT_LIMIT_S,
+        *,
+        is_brief: bool = False,
+        on_end: Callable[[], object] = lambda: None,
+    ) -> None:
         self._watcher = watcher
         self._task_id = task_id
         self._limit_s = limit_s
+        self._is_brief = is_brief
+        self._on_end = on_end
         self._done = threading.Event()
-        self._error: InductivaWidgetsError | None = None
+        self._subscription: Subscription | None = None
+        self._is_closed = False
+        self.seen: Observation | None = None
+        self.error: InductivaWidgetsError | None = None
 
     def __enter__(self) -> Self:
         self._before = self._watcher.latest(self._task_id)
         self._subscription = self._watcher.watch(
-            self._task_id, self._observe, limit_s=self._limit_s
+            self._task_id, self._observe, limit_s=self._limit_s, is_brief=self._is_brief
         )
+        if self._is_closed:  # by what it was told at once
+            self._subscription.close()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._subscription.close()
+        self.close()
+
+    def close(self) -> None:
+        """Ends the following; may be called twice, from any thread, also from `on_end`."""
+        self._is_closed = True
+        if self._subscription is not None:
+            self._subscription.close()
 
     def _observe(self, seen: Observation) -> None:
         # An outage is waited out; a refused key or an unknown task will not mend itself. What was
         # refused before this wait began is asked for again.
+        self.seen = seen
         is_new = seen is not self._before
         refusals = (AuthenticationError, NotFoundError)
         if is_new and seen.stale and isinstance(seen.stale.error, refusals):
-            self._error = seen.stale.error
-            self._done.set()
-        elif seen.is_final:
-            self._done.set()
+            self.error = seen.stale.error
+        elif not seen.is_final:
+            return
+        self._done.set()
+        self._on_end()
 
     def ended(self, timeout_s: float) -> bool:
         """Whether the task has ended, waiting for it at most `timeout_s`."""
         done = self._done.wait(max(0.0, timeout_s))
-        if self._error is not None:
-            raise self._error
+        if self.error is not None:
+            raise self.error
         return done
 
 
-def log_tail(outputs: Outputs) -> str:
-    """Last lines of stderr, or of stdout when that is empty; empty when neither is there."""
+class LastWords(NamedTuple):
+    """The end of a task's log.
+
+    Attributes:
+        file: `stderr.txt`, or `stdout.txt` when that holds nothing.
+        lines: Its last lines, without the frames that the machines put around each command.
+        total: Number of lines in the whole file; `None` when only its end was read.
+        text: More of the end of both logs, for whoever looks for a cause.
+    """
+
+    file: str
+    lines: list[str]
+    total: int | None
+    text: str
+
+
+def last_words(outputs: Outputs) -> LastWords | None:
+    """The end of the logs, read by ranges of the archive; `None` when there are none to read."""
+    found: LastWords | None = None
+    texts: list[str] = []
     with contextlib.suppress(InductivaWidgetsError):  # the failure itself is the news
         files = outputs.files()
         for name in ("stderr.txt", "stdout.txt"):
-            if name in files and 0 < files[name].size <= LOG_LIMIT_BYTES:
-                text = files[name].tail(LOG_TAIL_BYTES).decode(errors="replace")
-                # The machines frame each command's output with a line of dashes.
-                lines = [safe_text(line) for line in text.splitlines() if line.strip(" -")]
-                return "\n".join(lines[-LOG_TAIL_LINES:])
-    return ""
+            if name not in files or not 0 < files[name].size <= LOG_LIMIT_BYTES:
+                continue
+            file = files[name]
+            lines = _own_lines(file.tail(LOG_END_BYTES).decode(errors="replace"))
+            if not lines:
+                continue
+            texts.append("\n".join(lines))
+            total = len(lines) if file.size <= LOG_END_BYTES else None
+            if found is None:
+                found = LastWords(name, lines[-LOG_TAIL_LINES:], total, "")
+    return found and found._replace(text="\n".join(texts))
+
+
+def failure(task_id: str, record: TaskRecord, outputs: Outputs) -> TaskFailedError:
+    """The bad end of a task as an error: why, what to do, and the last lines of its log."""
+    words = last_words(outputs)
+    cause = cause_of(record, words.text if words else "")
+    reason = cause.sentence if cause else "It does not say why."
+    if cause and cause.detail and not (words and cause.detail in words.lines):
+        reason = f"{reason} {cause.detail}"
+    return TaskFailedError(
+        f"Task {short_id(task_id)} ended as {safe_text(record.alias, 80)}: {reason}",
+        hint=cause.step if cause else "",
+        status=record.status,
+        log_tail="\n".join(words.lines) if words else "",
+    )
+
+
+def _own_lines(text: str) -> list[str]:
+    """What the commands themselves wrote: the machines frame each one's output."""
+    return [
+        safe_text(line.rpartition("\r")[2].rstrip())
+        for line in text.split("\n")
+        if line.strip(" -\r") and not line.startswith(_FRAMES)
+    ]
+
+
+_FRAMES = ("# COMMAND:", "# Working directory:", "# Env:")

@@ -1,9 +1,10 @@
 """Watching tasks: one poller thread per backend for any number of watchers.
 
-One or two tasks are asked for by the small status call; three or more by one page of the list,
-plus the status of tasks in the queue (only it tells their place) and of tasks older than the page.
-The whole task is fetched only when its status changed. Rounds come after 1, 2, 5, 10 s, and
-after 1 s again when something changed; tasks that nobody sees are asked for once a minute.
+One or two tasks are asked for by the small status call; three or more by pages of the list,
+plus the status of tasks in the queue (only it tells their place) and of tasks older than the pages.
+The whole task is fetched only when its status changed, and not at all for watchers who only wait
+for its end. Rounds come after 1, 2, 5, 10 s, and after 1 s again when something changed; tasks that
+nobody sees are asked for once a minute.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from inductiva_widgets.errors import (
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
 
     from inductiva_widgets.api.client import Client
     from inductiva_widgets.api.models import TaskRecord
@@ -41,6 +42,8 @@ STEPS_S = (1.0, 2.0, 5.0, 10.0)
 HIDDEN_S = 60.0
 PAGE_FROM = 3  # from this many tasks on, one list page is cheaper than status calls
 PAGE_SIZE = 100
+PAGES_PER_S = 2.0  # thousands of tasks are looked at less often, not at greater cost
+LARGE_PAGE = 500  # the largest that the service gives; for more tasks than half a small one
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -57,13 +60,17 @@ class Stale:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Observation:
-    """The last answer about a task. `as_of` is the service's clock; immutable, so freely shared."""
+    """The last answer about a task. `as_of` is the service's clock; immutable, so freely shared.
+
+    `is_brief`: the record is a row of the list, which has no history.
+    """
 
     task_id: str
     record: TaskRecord | None
     tasks_ahead: int | None
     as_of: dt.datetime
     stale: Stale | None = None
+    is_brief: bool = False
 
     @property
     def is_final(self) -> bool:
@@ -80,11 +87,14 @@ class Subscription:
         task_id: str,
         callback: Callable[[Observation], None],
         limit_s: float,
+        *,
+        is_brief: bool = False,
     ) -> None:
         self._watcher = watcher
         self.task_id = task_id
         self.callback = callback
         self.limit_s = limit_s
+        self.is_brief = is_brief
         self.visible = True
         self.is_closed = False
 
@@ -102,6 +112,9 @@ class Subscription:
 class Watcher:
     """Polls the tasks that somebody watches and tells the watchers what changed.
 
+    Attributes:
+        least_pause_s: Rounds come no sooner one after another, unless somebody wakes it.
+
     Callbacks run on the poller's thread, one after another, and should return at once. One that
     raises is switched off and logged. All state is guarded by one lock that is never held while
     the network or a callback is waited for.
@@ -116,17 +129,21 @@ class Watcher:
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._client = client
+        self.least_pause_s = 0.0
         self._limit_s = limit_s
         self._monotonic = monotonic
         self._jitter = jitter
         self._changed = threading.Condition()
-        self._subscriptions: list[Subscription] = []
+        self._subscriptions: dict[str, list[Subscription]] = {}  # by task
         self._latest: dict[str, Observation] = {}
         self._numbers = itertools.count()  # of questions, in the order in which they were asked
         self._answered: dict[str, int] = {}
+        self._asked = -1  # number of the poller's last question
+        self._pages = 0  # of the list, read in the last round
         self._not_before = float("-inf")
         self._asked_at: dict[str, float] = {}
         self._thread: threading.Thread | None = None
+        self._holds = 0  # how many callers are still adding watchers
         self._woken = False
         self._quiet_rounds = 0
         self._failures = 0
@@ -141,6 +158,7 @@ class Watcher:
         callback: Callable[[Observation], None],
         *,
         limit_s: float = STEPS_S[-1],
+        is_brief: bool = False,
     ) -> Subscription:
         """Calls `callback` with each new observation, first with the last known one.
 
@@ -148,14 +166,28 @@ class Watcher:
             task_id: The task.
             callback: Called on the poller's thread (the first time on the caller's).
             limit_s: Longest pause between two looks that this watcher accepts.
+            is_brief: Whether the watcher only waits for the end: a row of the list is enough for
+                it, without history and place in the queue.
         """
-        subscription = Subscription(self, task_id, callback, limit_s)
+        subscription = Subscription(self, task_id, callback, limit_s, is_brief=is_brief)
         with self._changed:
-            self._subscriptions.append(subscription)
+            self._subscriptions.setdefault(task_id, []).append(subscription)
             self._denied.discard(task_id)
         self._tell(subscription)
         self.wake()
         return subscription
+
+    @contextlib.contextmanager
+    def together(self) -> Iterator[None]:
+        """Watchers that come inside cost one look for all, not one each."""
+        with self._changed:
+            self._holds += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._holds -= 1
+            self.wake()
 
     def latest(self, task_id: str) -> Observation | None:
         """The last answer about a task, without asking."""
@@ -183,7 +215,7 @@ class Watcher:
     def wake(self) -> None:
         """Makes the next round come at once, and starts the thread when there is work."""
         with self._changed:
-            self._woken = True
+            self._woken = not self._holds  # else whoever adds watchers wakes it at the end
             self._quiet_rounds = 0
             self._refused = False
             self._start()
@@ -191,7 +223,7 @@ class Watcher:
 
     def _start(self) -> None:
         """Starts the thread when there is work for one (lock held)."""
-        if self._thread is None and self._work():
+        if self._thread is None and not self._holds and self._work():
             name = "inductiva-watch"
             self._thread = threading.Thread(target=self._run, name=name, daemon=True)
             self._thread.start()
@@ -223,13 +255,15 @@ class Watcher:
 
     def _work(self) -> bool:
         """Whether any watched task can still change (lock held)."""
-        return any(not self._is_settled(s.task_id) for s in self._subscriptions)
+        return any(not self._is_settled(s) for group in self._subscriptions.values() for s in group)
 
-    def _is_settled(self, task_id: str) -> bool:
-        seen = self._latest.get(task_id)
+    def _is_settled(self, subscription: Subscription) -> bool:
+        seen = self._latest.get(subscription.task_id)
         if seen is None:
             return False
-        return seen.is_final or task_id in self._denied
+        if subscription.task_id in self._denied:
+            return True
+        return seen.is_final and (subscription.is_brief or not seen.is_brief)
 
     def poll_once(self) -> float:
         """One round; returns the seconds until the next one. Called by the thread (and tests)."""
@@ -241,26 +275,27 @@ class Watcher:
             return min(limit_s, HIDDEN_S)
         try:
             changed, failed = self._look(due)
-        except RateLimitedError as error:
-            return self._failed(due, error, error.retry_after_s)
         except InductivaWidgetsError as error:
-            return self._failed(due, error, None)
+            return self._failed(due, error)
         except Exception as error:  # the thread must outlive whatever an answer does to it
             log.exception("polling failed by a fault of this package")
-            return self._failed(due, InductivaWidgetsError(type(error).__name__), None)
+            return self._failed(due, InductivaWidgetsError(type(error).__name__))
         self._failures = 0
         self._quiet_rounds = 0 if changed else self._quiet_rounds + 1
         step = STEPS_S[min(self._quiet_rounds, len(STEPS_S) - 1)]
-        pause = min(step, limit_s, self._limit_s)
+        least_s = max(self.least_pause_s, (self._pages - 1) / PAGES_PER_S)
+        pause = max(min(step, limit_s, self._limit_s), least_s)
         for task_id, reason in failed.items():
             self._publish_stale(task_id, reason, pause)
         return pause
 
-    def _due(self) -> tuple[list[str], float]:
-        """Tasks to ask for now, and the shortest pause that a watcher wants."""
+    def _due(self) -> tuple[dict[str, bool], float]:
+        """Tasks to ask for now, with whether a row is enough; the shortest pause that is wanted."""
         now = self._monotonic()
         with self._changed:
-            active = [s for s in self._subscriptions if not self._is_settled(s.task_id)]
+            groups = self._subscriptions.values()
+            active = [s for group in groups for s in group if not self._is_settled(s)]
+            whole = {s.task_id for s in active if not s.is_brief}
             seen = {s.task_id for s in active if s.visible}
             idle = {
                 s.task_id
@@ -269,30 +304,35 @@ class Watcher:
                 and now - self._asked_at.get(s.task_id, -HIDDEN_S) >= HIDDEN_S
             }
             limit_s = min((s.limit_s for s in active if s.visible), default=HIDDEN_S)
-            due = sorted(seen | idle)
+            due = {task_id: task_id not in whole for task_id in sorted(seen | idle)}
             self._asked_at.update(dict.fromkeys(due, now))
-        return ([] if self._refused else due), limit_s
+        return ({} if self._refused else due), limit_s
 
-    def _look(self, due: list[str]) -> tuple[bool, dict[str, InductivaWidgetsError]]:
+    def _ask(self) -> int:
+        self._asked = next(self._numbers)
+        return self._asked
+
+    def _look(self, due: dict[str, bool]) -> tuple[bool, dict[str, InductivaWidgetsError]]:
         """Asks for all due tasks; whether anything changed, and which tasks could not be read.
 
         Raises:
             InductivaWidgetsError: What concerns all tasks alike.
         """
-        number = next(self._numbers)
-        listed = self._page() if len(due) >= PAGE_FROM else {}
+        number = self._ask()
+        self._pages = 0
+        listed = self._listed(set(due)) if len(due) >= PAGE_FROM else {}
         changed = False
         failed: dict[str, InductivaWidgetsError] = {}
-        for task_id in due:
+        for task_id, is_brief in due.items():
             try:
-                changed |= self._look_at(task_id, listed.get(task_id), number)
+                changed |= self._look_at(task_id, listed.get(task_id), number, is_brief=is_brief)
             except (NotFoundError, AuthenticationError) as error:
                 if error.status_code == 401:
                     raise  # the key itself
                 # Unknown or not allowed: this task only, until somebody asks for it anew.
-                with self._changed:
-                    self._denied.add(task_id)
-                self._publish_stale(task_id, error, None)
+                if self._publish_stale(task_id, error, None):
+                    with self._changed:
+                        self._denied.add(task_id)
             except (ApiError, BadPayloadError) as error:
                 if isinstance(error, RateLimitedError):
                     raise
@@ -301,26 +341,43 @@ class Watcher:
             raise next(iter(failed.values()))
         return changed, failed
 
-    def _page(self) -> dict[str, TaskRecord]:
-        page = self._client.tasks(per_page=PAGE_SIZE, retry=False)
-        return {record.task_id: record for record in page.tasks}
+    def _listed(self, missing: set[str]) -> dict[str, TaskRecord]:
+        """Rows of these tasks on the first pages, as many as are cheaper than status calls."""
+        size = PAGE_SIZE if len(missing) <= PAGE_SIZE // 2 else LARGE_PAGE
+        found: dict[str, TaskRecord] = {}
+        for number in itertools.count(1):
+            page = self._client.tasks(page=number, per_page=size, retry=False)
+            self._pages = number
+            here = {row.task_id: row for row in page.tasks if row.task_id in missing}
+            found.update(here)
+            missing = missing - here.keys()
+            if len(missing) < PAGE_FROM or not here or len(page.tasks) < size:
+                break
+        return found
 
-    def _look_at(self, task_id: str, listed: TaskRecord | None, number: int) -> bool:
+    def _look_at(
+        self, task_id: str, listed: TaskRecord | None, number: int, *, is_brief: bool
+    ) -> bool:
         known = self.latest(task_id)
         before = known.record if known else None
-        ahead = None
         if listed is not None:
             status, final = listed.status, listed.is_terminated
-            ahead = self._place(task_id, status)
+            ahead = None if is_brief else self._place(task_id, status)
         else:
-            number = next(self._numbers)
+            number = self._ask()
             reply = self._client.status(task_id, retry=False)
             status, final = reply.status, reply.is_terminated
             ahead = reply.position_in_queue.tasks_ahead if reply.position_in_queue else None
         fresh = before is None or (before.status, before.is_terminated) != (status, final)
-        record = self._client.task(task_id, retry=False) if fresh else before
+        has_whole = not fresh and known is not None and not known.is_brief
+        record, is_row = before, False
+        if not has_whole and is_brief and listed is not None:
+            record, is_row = listed, True
+        elif not has_whole:
+            record = self._client.task(task_id, retry=False)
         moved = fresh or known is None or known.tasks_ahead != ahead
-        self._publish(Observation(task_id, record, ahead, self._client.clock.now()), number)
+        now = self._client.clock.now()
+        self._publish(Observation(task_id, record, ahead, now, is_brief=is_row), number)
         return moved
 
     def _place(self, task_id: str, status: str, *, retry: bool = False) -> int | None:
@@ -329,15 +386,18 @@ class Watcher:
         place = self._client.status(task_id, retry=retry).position_in_queue
         return place.tasks_ahead if place else None
 
-    def _failed(self, due: list[str], error: InductivaWidgetsError, wait_s: float | None) -> float:
+    def _failed(self, due: Iterable[str], error: InductivaWidgetsError) -> float:
         """Tells the watchers that their task's state is old; returns the pause before the next."""
         self._failures += 1
         self._refused = isinstance(error, AuthenticationError)
+        wait_s = error.retry_after_s if isinstance(error, RateLimitedError) else None
         step = STEPS_S[min(self._failures - 1, len(STEPS_S) - 1)]
         pause = wait_s if wait_s is not None else step * (1 + 0.25 * self._jitter())
         if wait_s is not None:
             self._not_before = self._monotonic() + wait_s
         retry_in = None if self._refused else pause
+        if self._refused:
+            self._ask()  # a refused key concerns all, also those answered earlier in this round
         for task_id in due:
             self._publish_stale(task_id, error, retry_in)
         log.debug("polling failed, next try in %.1f s: %s", pause, type(error).__name__)
@@ -345,10 +405,15 @@ class Watcher:
 
     def _publish_stale(
         self, task_id: str, error: InductivaWidgetsError, retry_in_s: float | None
-    ) -> None:
+    ) -> bool:
+        """Tells why there is no newer state; not if a question asked later has been answered."""
         now = self._client.clock.now()
         with self._changed:
+            if self._asked < self._answered.get(task_id, -1):
+                return False
             known = self._latest.get(task_id)
+            if known is not None and known.is_final:
+                return True  # an end does not grow old
             if known is None:
                 seen = Observation(task_id, None, None, now, Stale(now, error, retry_in_s))
             else:
@@ -356,6 +421,7 @@ class Watcher:
                 seen = dataclasses.replace(known, stale=Stale(since, error, retry_in_s))
             self._latest[task_id] = seen
         self._tell_all(task_id)
+        return True
 
     def _publish(self, seen: Observation, number: int) -> None:
         with self._changed:
@@ -369,7 +435,7 @@ class Watcher:
 
     def _tell_all(self, task_id: str) -> None:
         with self._changed:
-            watchers = [s for s in self._subscriptions if s.task_id == task_id]
+            watchers = list(self._subscriptions.get(task_id, ()))
         for subscription in watchers:
             self._tell(subscription)
 
@@ -390,6 +456,10 @@ class Watcher:
 
     def _forget(self, subscription: Subscription) -> None:
         subscription.is_closed = True
-        with self._changed, contextlib.suppress(ValueError):
-            self._subscriptions.remove(subscription)
+        with self._changed:
+            group = self._subscriptions.get(subscription.task_id, [])
+            with contextlib.suppress(ValueError):
+                group.remove(subscription)
+            if not group:
+                self._subscriptions.pop(subscription.task_id, None)
             self._changed.notify_all()

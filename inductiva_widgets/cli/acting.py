@@ -1,11 +1,7 @@
-"""Commands that act: `tasks download`, `kill`, `resubmit`."""
+"""Commands that act on tasks: `tasks kill`, `resubmit`."""
 
 from __future__ import annotations
 
-import contextlib
-import re
-import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,15 +9,14 @@ import click
 from inductiva_widgets.cli.console import (
     complain,
     confirm,
-    follow,
     json_option,
     print_json,
     service,
     yes_option,
 )
 from inductiva_widgets.cli.listing import records_of, status_option, tasks_of
-from inductiva_widgets.errors import InductivaWidgetsError, NotFoundError, UserInputError
-from inductiva_widgets.formats import file_size, safe_text, short_id
+from inductiva_widgets.errors import InductivaWidgetsError
+from inductiva_widgets.formats import safe_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,135 +24,9 @@ if TYPE_CHECKING:
     from inductiva_widgets.api.models import TaskRecord
     from inductiva_widgets.backend import Backend
 
-__all__ = ["COMMANDS", "split_names"]
+__all__ = ["COMMANDS"]
 
 LISTED_IDS = 20  # more are counted, not listed
-_ID = re.compile(r"[a-z0-9]{25}|\d{15,}")  # what the service makes, now and formerly
-
-
-# -- download ------------------------------------------------------------------------------------
-
-
-@click.command()
-@click.argument("words", metavar="ID… [FILE…]", nargs=-1, required=True)
-@click.option("-f", "--filenames", "names", multiple=True, metavar="FILE", help="May be repeated.")
-@click.option("--dir", "root", metavar="DIR", help="Root: files go to DIR/ID/outputs/.")
-@click.option("--to", "target", metavar="DIR", help="Files of the one task go straight to DIR.")
-@click.option("--zip", "as_zip", is_flag=True, help="Keep the whole archive as output.zip.")
-@click.option(
-    "--overwrite",
-    type=click.Choice(["error", "skip", "replace", "rename"]),
-    default="error",
-    show_default=True,
-    help="What to do with existing files of other content.",
-)
-@json_option
-def download(  # noqa: PLR0913 - one a command line option
-    *,
-    words: tuple[str, ...],
-    names: tuple[str, ...],
-    root: str | None,
-    target: str | None,
-    as_zip: bool,
-    overwrite: str,
-    as_json: bool,
-) -> int:
-    """Downloads output files: all, or the names, folders and globs given after the IDs.
-
-    The first word is an ID, and so are those after it that look like one (25 letters and digits);
-    all others are FILEs. With --filenames all words are IDs. Quote globs: 'vtk/*.vtk'.
-    """
-    ids, filenames = split_names(words, names)
-    if target is not None and (len(ids) > 1 or root is not None):
-        raise click.UsageError("--to is for one task, and instead of --dir.")
-    if as_zip and filenames:
-        raise click.UsageError("--zip keeps the archive as a whole: name no FILEs.")
-    for given in (root, target):
-        if given is not None and not given.strip():
-            raise UserInputError("The output folder is empty.", hint="Leave it out, or name it.")
-    results = []
-    with service() as backend:
-        for task_id in ids:
-            folder = target if target is not None else _below(root, task_id)
-            result = _download(backend, task_id, filenames, folder, as_zip, overwrite)
-            results.append(result)
-            if result["error"]:
-                complain(result["error"], task_id)
-            elif not as_json:
-                click.echo(
-                    f"Downloaded {result['files']} files ({file_size(result['bytes'])}) of task"
-                    f" {task_id} to {safe_text(result['path'], 4096)}"
-                )
-    if as_json:
-        print_json(results)
-    return int(any(result["error"] for result in results))
-
-
-def split_names(words: Sequence[str], names: Sequence[str]) -> tuple[list[str], list[str] | None]:
-    """Ids and file names of a command line; `None` for all files.
-
-    Raises:
-        UserInputError: An id is none, or a name that no output can have.
-    """
-    from inductiva_widgets.outputs.listing import check_filenames
-
-    count = len(words)
-    if not names:
-        count = 1
-        while count < len(words) and _ID.fullmatch(words[count]):
-            count += 1
-    filenames = [*words[count:], *names]
-    return tasks_of(words[:count]), check_filenames(filenames) if filenames else None
-
-
-def _below(root: str | None, task_id: str) -> str | None:
-    return None if root is None else str(Path(root).expanduser() / task_id / "outputs")
-
-
-def _download(  # noqa: PLR0913, PLR0917 - what one download is
-    backend: Backend,
-    task_id: str,
-    filenames: list[str] | None,
-    folder: str | None,
-    as_zip: bool,  # noqa: FBT001 - passed through
-    overwrite: str,
-) -> dict[str, Any]:
-    from inductiva_widgets.task import Task
-
-    result: dict[str, Any] = {
-        "task_id": task_id,
-        "path": None,
-        "files": 0,
-        "bytes": 0,
-        "missing": [],
-        "error": None,
-    }
-    task = Task(task_id, backend=backend)
-    place = task.output_dir(folder).absolute()
-    click.echo(f"Downloading to {safe_text(place, 4096)}", err=True)
-    try:
-        begun = task.start_download(filenames, folder, uncompress=not as_zip, overwrite=overwrite)
-        try:
-            follow(begun, short_id(task_id))
-        finally:
-            delivered = [file for file in begun.files if file.state in ("verified", "skipped")]
-            result["path"] = str(begun.path) if delivered else None
-            result["files"] = len(delivered)
-            result["bytes"] = sum(file.size for file in delivered)
-    except NotFoundError as error:
-        result["missing"] = list(error.missing)
-        result["error"] = str(error if error.missing else _why_no_outputs(task, error))
-    except InductivaWidgetsError as error:
-        result["error"] = str(error)
-    return result
-
-
-def _why_no_outputs(task: Any, error: NotFoundError) -> InductivaWidgetsError:  # noqa: ANN401 - a Task, imported late
-    try:
-        missing: InductivaWidgetsError = task.outputs_missing()
-    except InductivaWidgetsError:  # an unknown task: the first error says so
-        return error
-    return missing
 
 
 # -- kill ----------------------------------------------------------------------------------------
@@ -247,30 +116,15 @@ def _kill(
     backend: Backend, ids: Sequence[str], wait_timeout: float | None, report: _Report
 ) -> None:
     """One true outcome a task: all requests first, then one wait for all of them."""
-    from inductiva_widgets.ending import Waiting, outcome
     from inductiva_widgets.task import Task
+    from inductiva_widgets.tasks.killing import kill_each
 
-    pending: list[str] = []
-    for task_id in ids:
-        try:
-            word = str(Task(task_id, backend=backend).kill(wait_timeout=None))
-        except InductivaWidgetsError as error:
-            report.note(task_id, "failed", str(error))
-            continue
-        if word == "pending" and wait_timeout is not None:
-            pending.append(task_id)
-        else:
-            report.note(task_id, word)
-    end = time.monotonic() + (wait_timeout or 0.0)
-    with contextlib.ExitStack() as stack:
-        waits = {i: stack.enter_context(Waiting(backend.watcher, i, 0.5)) for i in pending}
-        for task_id, waiting in waits.items():
-            word = "pending"
-            with contextlib.suppress(InductivaWidgetsError):  # nobody can tell: it stays pending
-                if waiting.ended(end - time.monotonic()):
-                    seen = backend.watcher.latest(task_id)
-                    word = str(outcome(seen.record.status if seen and seen.record else ""))
-            report.note(task_id, word)
+    def tell(task_id: str, result: object) -> None:
+        is_error = isinstance(result, InductivaWidgetsError)
+        word = "failed" if is_error else str(result)
+        report.note(task_id, word, str(result) if is_error else "")
+
+    kill_each([Task(i, backend=backend) for i in ids], wait_timeout, tell, looks_first=False)
 
 
 class _Report:
@@ -339,4 +193,4 @@ def resubmit(*, task_id: str, as_json: bool, **options: Any) -> None:  # noqa: A
         click.echo(f"Submitted task {made.id}, which is task {task_id} again.")
 
 
-COMMANDS = (download, kill, resubmit)
+COMMANDS = (kill, resubmit)

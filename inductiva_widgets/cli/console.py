@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from inductiva_widgets.outputs.download import Download
 
 __all__ = [
+    "byte_bar",
     "complain",
     "confirm",
     "follow",
@@ -161,10 +162,11 @@ def confirm(lines: Sequence[str], *, yes: bool, err: bool, otherwise: str) -> bo
     return answer.strip().lower() in ("y", "ye", "yes")
 
 
-def follow(download: Download, label: str) -> None:
-    """Waits for a download, with a bar where stderr can show one; Ctrl-C cancels it."""
+@contextlib.contextmanager
+def byte_bar(label: str) -> Iterator[Any]:
+    """A bar of bytes (a tqdm) where stderr can show one, else `None`."""
     if not is_terminal(sys.stderr) or _is_dumb():
-        download.result()
+        yield None
         return
     from tqdm import tqdm
 
@@ -172,6 +174,15 @@ def follow(download: Download, label: str) -> None:
     kind: Any = type("Bar", (tqdm,), {"monitor_interval": 0})
     size = {"dynamic_ncols": True} if _has_size() else {"ncols": 80, "nrows": 20}
     with kind(unit="B", unit_scale=True, desc=label, **size) as bar:
+        yield bar
+
+
+def follow(download: Download, label: str) -> None:
+    """Waits for a download, with a bar where stderr can show one; Ctrl-C cancels it."""
+    with byte_bar(label) as bar:
+        if bar is None:
+            download.result()
+            return
         done = False
         while not done:
             try:

@@ -187,24 +187,21 @@ def _wait(
     backend: Backend, ids: Sequence[str], timeout: float | None, *, quiet: bool
 ) -> dict[str, InductivaWidgetsError]:
     """Waits for all; those that nobody can wait for are told apart with the reason."""
-    from inductiva_widgets.ending import Waiting
+    from inductiva_widgets.task import Task
+    from inductiva_widgets.tasks.endings import Endings
 
     until = None if timeout is None else time.monotonic() + timeout
-    errors: dict[str, InductivaWidgetsError] = {}
     with contextlib.ExitStack() as stack:
-        waitings = {i: stack.enter_context(Waiting(backend.watcher, i)) for i in ids}
-        if not quiet:
-            for task_id in ids:
-                told = _StatusLines(task_id)
-                stack.callback(backend.watcher.watch(task_id, told).close)
-        for task_id, waiting in waitings.items():
-            try:
-                while not waiting.ended(WAIT_POLL_S):
-                    if until is not None and time.monotonic() >= until:
-                        break
-            except InductivaWidgetsError as error:
-                errors[task_id] = error
-    return errors
+        with backend.watcher.together():
+            endings = stack.enter_context(Endings([Task(i, backend=backend) for i in ids]))
+            for task_id in () if quiet else ids:
+                watched = backend.watcher.watch(task_id, _StatusLines(task_id), is_brief=True)
+                stack.callback(watched.close)
+        while endings.left:
+            endings.next(WAIT_POLL_S)
+            if until is not None and time.monotonic() >= until:
+                break
+    return endings.errors
 
 
 def _end(

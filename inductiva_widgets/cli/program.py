@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from inductiva_widgets import __version__
-from inductiva_widgets.cli import acting, auth, demo, engine, listing
+from inductiva_widgets.cli import acting, auth, demo, engine, fetching, listing
 from inductiva_widgets.cli.console import complain
 from inductiva_widgets.errors import InductivaWidgetsError, UserInputError
 
@@ -42,7 +42,7 @@ def key() -> None:
     """Keep, drop and explain the API key."""
 
 
-for command in (*listing.COMMANDS, *acting.COMMANDS):
+for command in (*listing.COMMANDS, *fetching.COMMANDS, *acting.COMMANDS):
     tasks.add_command(command)
 for command in auth.COMMANDS:
     key.add_command(command)

@@ -10,9 +10,18 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from inductiva_widgets.local.server import EngineInfo, find, serve, start, stop
-    from inductiva_widgets.local.settings import EngineSettings, data_dir
+    from inductiva_widgets.local.settings import EngineSettings, data_dir, default_data_dir
 
-__all__ = ["EngineInfo", "EngineSettings", "data_dir", "find", "serve", "start", "stop"]
+__all__ = [
+    "EngineInfo",
+    "EngineSettings",
+    "data_dir",
+    "default_data_dir",
+    "find",
+    "serve",
+    "start",
+    "stop",
+]
 
 
 def __getattr__(name: str) -> object:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from inductiva_widgets.errors import UserInputError
 
-__all__ = ["DATA_DIR_VARIABLE", "EngineSettings", "data_dir"]
+__all__ = ["DATA_DIR_VARIABLE", "EngineSettings", "data_dir", "default_data_dir"]
 
 DATA_DIR_VARIABLE = "INDUCTIVA_WIDGETS_DATA_DIR"
 
@@ -23,8 +23,11 @@ def data_dir(explicit: Path | str | None = None) -> Path:
     The folder is not made here.
     """
     chosen = explicit or os.environ.get(DATA_DIR_VARIABLE)
-    if chosen:
-        return Path(chosen).expanduser().absolute()
+    return Path(chosen).expanduser().absolute() if chosen else default_data_dir()
+
+
+def default_data_dir() -> Path:
+    """Folder of the engine when nothing is said: the platform's own place."""
     import platformdirs
 
     return Path(platformdirs.user_data_dir("inductiva_widgets", appauthor=False)) / "engine"

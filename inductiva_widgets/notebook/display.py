@@ -1,31 +1,54 @@
-"""How tasks show themselves in notebooks: bundles, the monitor of a waiting cell, `%load_ext`."""
+"""How tasks show themselves in notebooks: bundles, and the monitor of a waiting cell."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import threading
 from concurrent.futures import TimeoutError as NotInTime
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from inductiva_widgets.errors import InductivaWidgetsError
-from inductiva_widgets.notebook.card import html_card, text_card
+from inductiva_widgets.notebook.card import ROWS, html_card, html_list, text_card, text_list
+from inductiva_widgets.notebook.many import CellLine, PrintedLine
+from inductiva_widgets.notebook.progress import ProgressBar, download_bar
 from inductiva_widgets.notebook.pump import comm_pump
+from inductiva_widgets.notebook.table import TaskTable
 from inductiva_widgets.notebook.widgets import TaskMonitor, as_task, task_summary_dict
 from inductiva_widgets.service.dispatch import service_of
+from inductiva_widgets.service.protocol import BackendName, record_summary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from inductiva_widgets.task import Task
+    from inductiva_widgets.tasks.listing import TaskList
     from inductiva_widgets.watch import Observation
 
-__all__ = ["TASK_MIME", "monitor", "say", "task_bundle", "waiting_cell"]
+__all__ = [
+    "TASK_MIME",
+    "ProgressBar",
+    "comm_pump",
+    "download_bar",
+    "in_kernel",
+    "list_bundle",
+    "monitor",
+    "say",
+    "shows_widgets",
+    "table",
+    "task_bundle",
+    "waiting_cell",
+    "waiting_for_many",
+]
 
 TASK_MIME = "application/vnd.inductiva.task+json"
 SCHEMA = 1
 FIRST_LOOK_S = 1.0  # a display of a task never asked before waits no longer for the service
 
+_tables: dict[tuple[str, tuple[str, ...]], TaskTable] = {}
 _monitors: dict[tuple[str, str], TaskMonitor] = {}
 _shown_in_cell: dict[tuple[str, str], int] = {}
 _lock = threading.Lock()
@@ -53,18 +76,19 @@ def task_bundle(task: object, **kwargs: Any) -> tuple[dict[str, Any], dict[str, 
         "text/html": html_card(ours.id, summary),
     }
     metadata: dict[str, Any] = {}
-    if in_kernel():
-        view = monitor(ours)
-        bundle = view._repr_mimebundle_(**kwargs)
-        widget, metadata = bundle or ({}, {})
-        data = {**widget, **data}
-        data[TASK_MIME] = {
+    if in_kernel() or in_marimo():
+        data[TASK_MIME] = saved = {
             "schema": SCHEMA,
             "task_id": ours.id,
             "backend": ours.backend.id,
-            "alive_key": view.alive_key,
             "snapshot": {key: value for key, value in summary.items() if key != "server_now"},
         }
+        if shows_widgets():
+            view = monitor(ours)
+            bundle = view._repr_mimebundle_(**kwargs)
+            widget, metadata = bundle or ({}, {})
+            data = {**widget, **data}
+            saved["alive_key"] = view.alive_key
         with _lock:
             _shown_in_cell[ours.backend.id, ours.id] = _cell_number()
     return data, metadata
@@ -76,12 +100,11 @@ def waiting_cell(task: Task) -> Iterator[Callable[[], None]]:
     if in_kernel():
         with _lock:
             shown = _shown_in_cell.get((task.backend.id, task.id))
-        if shown != _cell_number():
-            from IPython.display import display
-
-            display(task)  # type: ignore[no-untyped-call] # IPython has no types here
+        rewrite = _show_in_cell(task) if shown != _cell_number() else None
         with comm_pump() as pump:
             yield pump
+        if rewrite is not None:
+            rewrite()
         return
     told = _StatusLines()
     subscription = task.backend.watcher.watch(task.id, told)
@@ -89,6 +112,34 @@ def waiting_cell(task: Task) -> Iterator[Callable[[], None]]:
         yield lambda: None
     finally:
         subscription.close()
+
+
+@contextlib.contextmanager
+def waiting_for_many(standing: Callable[[], object]) -> Iterator[Callable[[], None]]:
+    """Surroundings of a wait for many tasks: one line for all, changed in place in a notebook.
+
+    Gives the function that keeps it true, and buttons alive, called some ten times a second.
+    """
+    if not in_kernel():
+        printed = PrintedLine(standing, say)
+        try:
+            yield printed.show
+        finally:
+            printed.show(is_last=True)
+        return
+    from IPython.display import display
+
+    line = CellLine(standing, display)
+    with comm_pump() as pump:
+
+        def look() -> None:
+            pump()
+            line.show()
+
+        try:
+            yield look
+        finally:
+            line.show(is_last=True)
 
 
 def say(text: str) -> None:
@@ -102,20 +153,96 @@ def in_kernel() -> bool:
     return shell is not None and getattr(shell, "kernel", None) is not None
 
 
-def load_ipython_extension(shell: Any) -> None:  # noqa: ANN401 - IPython's protocol
-    """Makes tasks of the official client display as TaskMonitor too; twice does no harm."""
-    formatter = shell.display_formatter.mimebundle_formatter
-    formatter.for_type_by_name("inductiva.tasks.task", "Task", _official_bundle)
+def list_bundle(tasks: TaskList, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:  # noqa: ANN401
+    """MIME bundle of several tasks: text, HTML, and a live table of exactly these."""
+    rows = _summaries(tasks)
+    data: dict[str, Any] = {
+        "text/plain": text_list(rows, len(tasks)),
+        "text/html": html_list(rows, len(tasks)),
+    }
+    metadata: dict[str, Any] = {}
+    if shows_widgets() and len({task.backend for task in tasks}) == 1:
+        bundle = table(tasks)._repr_mimebundle_(**kwargs)
+        widget, metadata = bundle or ({}, {})
+        data = {**widget, **data}
+    return data, metadata
 
 
-def unload_ipython_extension(shell: Any) -> None:  # noqa: ANN401
-    """Undoes `load_ipython_extension`."""
-    formatter = shell.display_formatter.mimebundle_formatter
-    formatter.pop("inductiva.tasks.task.Task", None)
+def table(tasks: TaskList) -> TaskTable:
+    """The table of exactly these tasks: one model, however often it is displayed."""
+    key = (tasks[0].backend.id, tuple(task.id for task in tasks))
+    with _lock:
+        known = _tables.get(key)
+        if known is not None and not known.is_closed and known.backend is tasks[0].backend:
+            return known
+        made = _tables[key] = TaskTable(tasks)
+        return made
 
 
-def _official_bundle(task: object, **kwargs: Any) -> Any:  # noqa: ANN401
-    return task_bundle(task, **kwargs)
+def in_marimo() -> bool:
+    """Whether this is a notebook of marimo, which shows widgets by their bundles."""
+    marimo = sys.modules.get("marimo")
+    return marimo is not None and bool(marimo.running_in_notebook())
+
+
+def shows_widgets() -> bool:
+    """Whether somebody may look at widgets of this session.
+
+    What runs notebooks by itself (nbclient, papermill, nbconvert) saves every widget's state, this
+    view's code too, and pages made of that need a CDN: there the HTML is better. Such clients
+    allow no questions to a user, and front ends do. Voilà is the exception.
+    """
+    if not in_kernel():
+        return in_marimo()
+    if os.environ.get("SERVER_SOFTWARE", "").startswith("voila"):
+        return True
+    parent = _shell().kernel.get_parent()
+    return not isinstance(parent, dict) or parent.get("content", {}).get("allow_stdin") is not False
+
+
+def _summaries(tasks: TaskList) -> list[dict[str, Any]]:
+    """What is known of the first tasks; those never asked for are, for a moment only."""
+    first = tasks[:ROWS]
+    told = {task.id: _listed_summary(task, first) or task_summary_dict(task) for task in first}
+    unknown = [task for task in first if not told[task.id]]
+    if unknown:
+        service = service_of(unknown[0].backend)
+        ids = [task.id for task in unknown if task.backend is service.backend]
+        look = service.workers.submit(service.chosen_tasks.list_tasks, {"ids": ids})
+        with contextlib.suppress(InductivaWidgetsError, NotInTime, TimeoutError):
+            for summary in look.result(timeout=FIRST_LOOK_S)["tasks"]:
+                told[summary["task_id"]] = summary
+    return [told[task.id] or {"task_id": task.id} for task in first]
+
+
+def _listed_summary(task: Task, tasks: TaskList) -> dict[str, Any] | None:
+    """What the list said of a task, unless something was heard of it since."""
+    record, said_at = tasks.listed.get(task.id), tasks.as_of
+    if record is None or said_at is None:
+        return None
+    seen = task.backend.watcher.latest(task.id)
+    if seen is not None and seen.record is not None and seen.as_of > said_at:
+        return None
+    name = BackendName(task.backend.id, task.backend.name)
+    summary: dict[str, Any] = msgspec.to_builtins(record_summary(name, record, (said_at, said_at)))
+    return summary
+
+
+def _show_in_cell(task: Task) -> Callable[[], None] | None:
+    """Displays the task; what rewrites that at its end, so that a shared notebook tells the end."""
+    from IPython.display import display
+
+    before = task.backend.watcher.latest(task.id)
+    handle = display(task, display_id=True)  # type: ignore[no-untyped-call] # IPython has no types here
+    if handle is None or (before is not None and before.is_final):
+        return None
+
+    def rewrite() -> None:
+        seen = task.backend.watcher.latest(task.id)
+        if seen is not None and seen.is_final:
+            handle.update(task)
+
+    return rewrite
 
 
 class _StatusLines:

@@ -90,10 +90,12 @@ def comm_pump() -> Iterator[Callable[[], None]]:
 
 
 def _kind(kernel: Any, message: Any) -> str:  # noqa: ANN401
-    """Type of a message, read without marking it as seen."""
-    _, frames = kernel.session.feed_identities(message, copy=False)
-    decoded = kernel.session.deserialize(frames, content=False, copy=False)
-    return str(decoded["header"]["msg_type"])
+    """Type of a message, read without marking it as seen; empty when it cannot be read."""
+    with contextlib.suppress(Exception):  # a bad message is the kernel's affair, not the wait's
+        _, frames = kernel.session.feed_identities(message, copy=False)
+        decoded = kernel.session.deserialize(frames, content=False, copy=False)
+        return str(decoded["header"]["msg_type"])
+    return ""
 
 
 def _handle(kernel: Any, message: Any, arguments: dict[str, Any]) -> None:  # noqa: ANN401

@@ -1,41 +1,31 @@
-"""Widgets: TaskMonitor, one task as a live view in a notebook.
-
-The view and the service talk by custom messages (`service/protocol.py`); synced traits hold only
-what Python users observe and what a saved notebook needs. Any thread may call in (kernel
-subshells, the poller, download workers): one lock per widget guards traits and sending.
-"""
+"""TaskMonitor: one task as a live view in a notebook."""
 
 from __future__ import annotations
 
-import logging
-import secrets
-import threading
-from collections import OrderedDict
-from pathlib import Path
+import hmac
 from typing import TYPE_CHECKING, Any
 
-import anywidget
+import msgspec
 import traitlets
 
 from inductiva_widgets.errors import UserInputError
-from inductiva_widgets.service.dispatch import Service, service_of
-from inductiva_widgets.service.protocol import selected_indices, service_error, task_summary
+from inductiva_widgets.notebook.service_widget import ServiceWidget
+from inductiva_widgets.service.dispatch import service_of
+from inductiva_widgets.service.protocol import selected_indices, task_summary
 from inductiva_widgets.task import Task
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
-    from inductiva_widgets.service.events import Listener
+    from inductiva_widgets.service.dispatch import Reply
 
-__all__ = ["TaskMonitor", "as_task"]
+__all__ = ["TaskMonitor", "as_task", "task_summary_dict"]
 
-log = logging.getLogger(__name__)
-
-STATIC = Path(__file__).parent.parent / "static"
-ANSWERS_KEPT = 256  # a view that repeats a call gets the same answer, and nothing runs twice
+OFFICIAL_KEY = "APIKeyHeader"  # where the official client's configuration has its key
 
 
-class TaskMonitor(anywidget.AnyWidget):
+class TaskMonitor(ServiceWidget):
     """Live view of one task: status, runtime, machine, output files to tick and download, kill.
 
     Args:
@@ -48,9 +38,6 @@ class TaskMonitor(anywidget.AnyWidget):
         last_download: `{"state", "target", "files", "error"}` of the last download, or `None`.
     """
 
-    _esm = STATIC / "widget.js"
-    _css = STATIC / "widget.css"
-
     task_id = traitlets.Unicode(read_only=True).tag(sync=True)
     status = traitlets.Unicode("", read_only=True).tag(sync=True)
     summary = traitlets.Dict(allow_none=True, default_value=None, read_only=True).tag(sync=True)
@@ -58,24 +45,14 @@ class TaskMonitor(anywidget.AnyWidget):
     last_download = traitlets.Dict(allow_none=True, default_value=None, read_only=True).tag(
         sync=True
     )
-    alive_key = traitlets.Unicode(read_only=True).tag(sync=True)
 
     def __init__(self, task: object, **kwargs: Any) -> None:  # noqa: ANN401 - ipywidgets' own
-        self._guard = threading.RLock()
-        self._closed = False
-        self._calls = _Calls()
-        self._listener: Listener | None = None
-        self._subscribed = 0  # counts the view's wishes: only the newest one is followed
         self._selection: tuple[str, list[int]] = ("", [])
         self.task = as_task(task)
-        self._service: Service = service_of(self.task.backend)
-        with self.hold_trait_notifications():
-            self.set_trait("task_id", self.task.id)
-            self.set_trait("alive_key", secrets.token_hex(16))
-            seen = self.task.backend.watcher.latest(self.task.id)
-            if seen is not None:
-                self._take_summary(task_summary_dict(self.task))
-        super().__init__(**kwargs)
+        traits: dict[str, Any] = {"view": "monitor", "task_id": self.task.id}
+        if summary := task_summary_dict(self.task):
+            traits.update(status=summary["status"], summary=summary)
+        super().__init__(service_of(self.task.backend), traits, **kwargs)
 
     # -- for Python users -------------------------------------------------------------------
 
@@ -94,113 +71,15 @@ class TaskMonitor(anywidget.AnyWidget):
             raise UserInputError("No file is ticked.", hint="Tick files, or name them.")
         return self.task.download_outputs(filenames=names)
 
-    @property
-    def is_closed(self) -> bool:
-        """Whether `close()` was called; a closed monitor shows nothing new."""
-        return self._closed
-
-    def close(self) -> None:
-        """Frees everything: the watching and the comm."""
-        self._closed = True
-        self._unsubscribe()
-        with self._guard:
-            super().close()
-
     # -- messages ---------------------------------------------------------------------------
 
-    def open(self) -> None:
-        """Opens the comm so that clicks reach a busy kernel.
+    def _speaks_of(self, topic: str) -> bool:
+        return topic == f"task/{self.task.id}"
 
-        ipykernel 7.4 sends a view's messages to whichever thread published last; the default
-        route, a subshell, is the one that stays free while a cell runs.
-        """
-        super().open()
-        if hasattr(self.comm, "_reply_subshell_for"):
-            self.comm._reply_subshell_for = lambda data, default: default  # noqa: ARG005, SLF001
-
-    def set_state(self, sync_data: dict[str, Any]) -> None:
-        """State from the browser; traits here are read-only for it, so only known keys pass."""
-        with self._guard:
-            super().set_state({k: v for k, v in sync_data.items() if k.startswith("_")})
-
-    def push(self, **traits: Any) -> None:  # noqa: ANN401
-        """Sets synced traits: the only place that does, from any thread."""
-        with self._guard, self.hold_sync():
-            for name, value in traits.items():
-                self.set_trait(name, value)
-
-    def _handle_custom_msg(self, content: Any, buffers: Any) -> None:  # noqa: ANN401
-        """A message of the view. Returns at once: work runs on this widget's workers."""
-        try:
-            self._take_message(content, [bytes(buffer) for buffer in buffers or ()])
-        except Exception as error:
-            # Whatever is raised here would vanish: ipywidgets shows handlers' errors nowhere.
-            log.exception("message of the view failed")
-            if isinstance(content, dict) and isinstance(content.get("id"), str):
-                self._post(_failure(content["id"], error))
-
-    def _take_message(self, content: Any, buffers: list[bytes]) -> None:  # noqa: ANN401
-        kind = content.get("kind") if isinstance(content, dict) else None
-        if kind == "call" and isinstance(content.get("id"), str):
-            self._call(content, buffers)
-        elif kind == "subscribe":
-            # Also a repeat: the view asks anew after a gap and needs revisions from 1.
-            if content.get("topic") == f"task/{self.task.id}":  # it speaks of its own task only
-                self._service.workers.submit(self._subscribe, self._unsubscribe())
-        elif kind == "unsubscribe":
-            self._unsubscribe()
-
-    def _call(self, content: dict[str, Any], buffers: list[bytes]) -> None:
-        call_id = content["id"]
-        self._post({"kind": "ack", "id": call_id})
-        is_new, known = self._calls.take(call_id)
-        if known is not None:
-            self._post(known)
-        elif is_new:
-            self._service.workers.submit(self._answer, call_id, content, buffers)
-
-    def _answer(self, call_id: str, content: dict[str, Any], buffers: list[bytes]) -> None:
-        try:
-            params = content.get("params")
-            params = params if isinstance(params, dict) else {}
-            if content.get("method") == "outputs.select":
-                self._select(params, buffers)
-            result, packed = self._service.call(content.get("method"), params, buffers)
-            answer: dict[str, Any] = {"kind": "result", "id": call_id, "result": result}
-        except Exception as error:
-            # The border of the host: every call is answered, whatever happened.
-            log.debug("call %s failed", content.get("method"), exc_info=True)
-            answer, packed = _failure(call_id, error), []
-        self._calls.end(call_id, answer, packed)
-        self._post(answer, packed)
-
-    def _subscribe(self, wish: int) -> None:
-        if wish != self._subscribed:
-            return
-        listener = self._service.subscribe(f"task/{self.task.id}", self._on_event)
-        with self._guard:
-            is_wanted = wish == self._subscribed and not self._closed
-            if is_wanted:
-                self._listener = listener
-        if not is_wanted:
-            listener.close()
-
-    def _unsubscribe(self) -> int:
-        """Ends the present subscription and those on their way; the number of a next one."""
-        with self._guard:
-            self._subscribed += 1
-            wish, listener, self._listener = self._subscribed, self._listener, None
-        if listener is not None:
-            listener.close()
-        return wish
-
-    def _on_event(self, message: dict[str, Any]) -> None:
-        try:
-            self._keep(message["event"])
-        except Exception:
-            # Somebody's observer of a trait raised; the view goes on.
-            log.exception("an observer of the monitor of task %s failed", self.task.id)
-        self._post(message)
+    def _run(self, method: object, params: dict[str, Any], buffers: list[bytes]) -> Reply:
+        if method == "outputs.select":
+            self._select(params, buffers)
+        return super()._run(method, params, buffers)
 
     def _keep(self, event: dict[str, Any]) -> None:
         """Sets the traits that an event changes."""
@@ -225,41 +104,11 @@ class TaskMonitor(anywidget.AnyWidget):
         self._selection = (str(params.get("revision")), indices)
         self.push(selected_count=len(indices))
 
-    def _post(self, message: dict[str, Any], buffers: Sequence[bytes] = ()) -> None:
-        with self._guard:
-            self.send(message, list(buffers))
-
     def __repr__(self) -> str:
         return f"<TaskMonitor {self.task.id}: {self.status or 'not asked yet'}>"
 
 
 _CLOCKS = frozenset({"as_of", "server_now"})
-
-
-class _Calls:
-    """Answers given lately, by call id, so that a repeated call is not run again."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._answers: OrderedDict[str, dict[str, Any] | None] = OrderedDict()
-
-    def take(self, call_id: str) -> tuple[bool, dict[str, Any] | None]:
-        """Whether the call is new and so must be run; else its answer, if there is one by now."""
-        with self._lock:
-            if call_id in self._answers:
-                return False, self._answers[call_id]
-            self._answers[call_id] = None
-            while len(self._answers) > ANSWERS_KEPT:
-                self._answers.popitem(last=False)
-            return True, None
-
-    def end(self, call_id: str, answer: dict[str, Any], buffers: list[bytes]) -> None:
-        """Keeps the answer. Bulk data is not kept: a repeated call for it runs again."""
-        with self._lock:
-            if buffers:
-                self._answers.pop(call_id, None)
-            elif call_id in self._answers:
-                self._answers[call_id] = answer
 
 
 def as_task(task: object) -> Task:
@@ -281,32 +130,37 @@ def as_task(task: object) -> Task:
 
 
 def _official_task(task: Any) -> Task:  # noqa: ANN401 - a class of the official client
-    """Its task with our backend, if both talk to the same address: never another account's."""
+    """Its task with our backend, if both speak to the same service as the same account.
+
+    Else a kill here could reach a task of another account that happens to have the same id.
+    """
     from inductiva_widgets.api.config import normalise_url
 
     ours = Task(str(task.id))
-    configuration = getattr(getattr(task, "_api", None), "api_client", None)
-    host = getattr(getattr(configuration, "configuration", None), "host", None)
-    if host is None or normalise_url(host) != ours.backend.config.url:
+    backend = ours.backend
+    client = getattr(getattr(task, "_api", None), "api_client", None)
+    configuration = getattr(client, "configuration", None)
+    host = getattr(configuration, "host", None)
+    if not isinstance(host, str) or normalise_url(host) != backend.config.url:
         raise UserInputError(
-            f"This task belongs to another service than {ours.backend.name}.",
+            f"This task belongs to another service than {backend.name}.",
             hint="Connect to its service first: inductiva_widgets.connect(url=…).",
+        )
+    keys = getattr(configuration, "api_key", None)
+    key = keys.get(OFFICIAL_KEY) if isinstance(keys, dict) else None
+    mine = backend.config.key.reveal()
+    if not isinstance(key, str) or not hmac.compare_digest(key.strip().encode(), mine.encode()):
+        raise UserInputError(
+            f"This task was made with another API key than the one used for {backend.name}.",
+            hint="Connect with its key first: inductiva_widgets.connect(key=…).",
         )
     return ours
 
 
 def task_summary_dict(task: Task) -> dict[str, Any]:
     """Summary of what is known of a task, without asking."""
-    import msgspec
-
     seen = task.backend.watcher.latest(task.id)
     if seen is None:
         return {}
     summary: dict[str, Any] = msgspec.to_builtins(task_summary(task.backend, seen))
     return summary
-
-
-def _failure(call_id: str, error: BaseException) -> dict[str, Any]:
-    import msgspec
-
-    return {"kind": "error", "id": call_id, "error": msgspec.to_builtins(service_error(error))}

@@ -8,12 +8,21 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from inductiva_widgets.errors import UserInputError
 from inductiva_widgets.service import tasks
+from inductiva_widgets.service.all_tasks import AllTasks
+from inductiva_widgets.service.bulk import BulkCommands
+from inductiva_widgets.service.chosen_tasks import ChosenTasks
+from inductiva_widgets.service.compare import CompareCommands
+from inductiva_widgets.service.details import DetailCommands
 from inductiva_widgets.service.events import EventHub
+from inductiva_widgets.service.logs import LogCommands
+from inductiva_widgets.service.machine import MachineCommands
 from inductiva_widgets.service.outputs import OutputCommands
+from inductiva_widgets.service.targets import Targets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -25,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["Service", "service_of"]
 
 WORKERS = 4
+CHANGING = ("task.kill", "tasks.kill", "tasks.submit")  # the tasks of the service
 
 Reply = tuple[dict[str, Any], list[bytes]]
 
@@ -35,16 +45,59 @@ class Service:
     Args:
         backend: Where the tasks run.
         target_root: Folder below which views download; the backend's output folder if not given.
+        readonly: Whether there are no methods that change what the service has.
 
     Attributes:
         workers: Threads on which hosts run `call`, a few for all views.
     """
 
-    def __init__(self, backend: Backend, target_root: Path | None = None) -> None:
+    def __init__(
+        self, backend: Backend, target_root: Path | None = None, *, readonly: bool = False
+    ) -> None:
+        targets = Targets(target_root)
         self.backend = backend
-        self.hub = EventHub(backend)
-        self.outputs = OutputCommands(backend, self.hub, target_root)
+        self.all_tasks = AllTasks(backend)
+        self.chosen_tasks = ChosenTasks(backend, self.all_tasks)
+        self.hub = EventHub(backend, on_page=self.all_tasks.accept)
+        self.outputs = OutputCommands(backend, self.hub, targets)
+        self.bulk = BulkCommands(backend, self.hub, targets, self.all_tasks.is_ended)
+        details = DetailCommands(backend)
+        logs = LogCommands(backend)
         self.workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="inductiva-service")
+        self._packed: dict[str, Callable[[dict[str, Any]], Reply]] = {
+            "outputs.list": self.outputs.list_files,
+            "outputs.preview": self.outputs.preview,
+            "tasks.all": partial(_of_all_or_chosen, self.all_tasks.pack, self.chosen_tasks.pack),
+            "logs.read": logs.read,
+            "logs.search": logs.search,
+            "machine.metrics": MachineCommands(backend).metrics,
+        }
+        self._plain: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+            "task.get": partial(tasks.get_task, backend),
+            "task.details": details.details,
+            "task.failure": details.failure,
+            "logs.open": logs.open,
+            "task.kill": partial(self._kill, partial(tasks.kill_task, backend)),
+            "tasks.list": partial(
+                _of_all_or_chosen,
+                partial(tasks.list_tasks, backend),
+                self.chosen_tasks.list_tasks,
+            ),
+            "tasks.compare": CompareCommands(backend, details).compare,
+            "tasks.kill": partial(self._kill, self.bulk.kill),
+            "tasks.download": self.bulk.download,
+            "batch.cancel": self.bulk.cancel,
+            "outputs.cancel": self.outputs.cancel,
+            "outputs.pause": self.outputs.pause,
+            "outputs.state": self.outputs.state,
+            "outputs.check": self.outputs.check,
+            # Only a kernel has somebody to tell: its host listens in.
+            "outputs.select": lambda _: {},
+            "tasks.select": lambda _: {},
+        }
+        if readonly:
+            for method in CHANGING:
+                self._plain.pop(method, None)
 
     def call(self, method: object, params: dict[str, Any], buffers: Sequence[bytes] = ()) -> Reply:
         """Runs a method; its result and binary buffers.
@@ -53,37 +106,55 @@ class Service:
             UserInputError: No such method, or parameters that it does not take.
             InductivaWidgetsError: Whatever the method ran into.
         """
-        if method == "outputs.list":
-            return self.outputs.list_files(params)
         if method == "outputs.download":
             return self.outputs.start(params, buffers), []
-        if method == "outputs.cancel":
-            return self.outputs.cancel(params), []
-        if method == "outputs.select":
-            return {}, []  # only a kernel has somebody to tell: its host listens in
-        plain = _TASK_METHODS.get(method) if isinstance(method, str) else None
+        packed = self._packed.get(method) if isinstance(method, str) else None
+        if packed is not None:
+            return packed(params)
+        plain = self._plain.get(method) if isinstance(method, str) else None
         if plain is None:
             raise UserInputError(f"There is no method {str(method)[:40]!r}.")
-        return plain(self.backend, params), []
+        return plain(params), []
 
     def subscribe(self, topic: str, send: Callable[[dict[str, Any]], None]) -> Listener:
-        """Listens to a topic; running downloads of the task are told at once."""
+        """Listens to a topic; running downloads of the task are told at once, so is a batch."""
         listener = self.hub.subscribe(topic, send)
         self.outputs.tell_running(listener)
+        self.bulk.tell_state(listener)
         return listener
+
+    def set_least_pause(self, pause_s: float) -> None:
+        """The least pause between two looks at the tasks, in s; a shorter one begins at once."""
+        watcher = self.backend.watcher
+        is_shorter = pause_s < watcher.least_pause_s
+        watcher.least_pause_s = pause_s
+        if is_shorter:
+            watcher.wake()
+            self.hub.look_again()
+
+    def _kill(
+        self, kill: Callable[[dict[str, Any]], dict[str, Any]], params: dict[str, Any]
+    ) -> dict[str, Any]:
+        result = kill(params)
+        self.hub.look_again()  # followers of the list need not wait for its next turn
+        return result
 
     def close(self) -> None:
         """Cancels downloads, ends all subscriptions and the worker threads."""
         self.outputs.close()
+        self.bulk.close()
         self.hub.close()
         self.workers.shutdown(wait=False, cancel_futures=True)
 
 
-_TASK_METHODS: dict[str, Callable[[Backend, dict[str, Any]], dict[str, Any]]] = {
-    "task.get": tasks.get_task,
-    "task.kill": tasks.kill_task,
-    "tasks.list": tasks.list_tasks,
-}
+def _of_all_or_chosen(
+    of_all: Callable[[dict[str, Any]], Any],
+    of_chosen: Callable[[dict[str, Any]], Any],
+    params: dict[str, Any],
+) -> Any:  # noqa: ANN401 - what the two give
+    """Answers for all tasks, or for those whose ids are given."""
+    return (of_all if params.get("ids") is None else of_chosen)(params)
+
 
 # Backends are few, one per `connect()`, and their services live as long as the process.
 _services: dict[Backend, Service] = {}

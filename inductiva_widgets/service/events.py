@@ -1,7 +1,8 @@
 """Events: who listens to which topic, with rising revisions.
 
-Topic `task/<id>` carries `task` and `download` events, topic `tasks` the newest tasks. The first
-listener of a topic starts its watching, the last one ends it.
+Topic `task/<id>` carries `task` and `download` events, topic `tasks` the newest tasks, topic
+`batch/<id>` a download of several tasks. The first listener of a task or of the list starts its
+watching, the last one ends it.
 """
 
 from __future__ import annotations
@@ -21,24 +22,33 @@ from inductiva_widgets.service.tasks import TaskListFeed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Protocol
 
+    from inductiva_widgets.api.models import TaskPage
     from inductiva_widgets.backend import Backend
     from inductiva_widgets.watch import Observation, Subscription
 
     Watching = Subscription | TaskListFeed
+
+    class Publisher(Protocol):
+        """Who has listeners."""
+
+        def remove(self, listener: Listener) -> None: ...
+
 
 __all__ = ["EventHub", "Listener"]
 
 log = logging.getLogger(__name__)
 
 TASK_TOPIC = "task/"
+BATCH_TOPIC = "batch/"
 LIST_TOPIC = "tasks"
 
 
 class Listener:
     """One subscription. `send` gets whole messages; `close()` may be called twice."""
 
-    def __init__(self, hub: EventHub, topic: str, send: Callable[[dict[str, Any]], None]) -> None:
+    def __init__(self, hub: Publisher, topic: str, send: Callable[[dict[str, Any]], None]) -> None:
         self._hub = hub
         self.topic = topic
         self._send = send
@@ -69,8 +79,11 @@ class Listener:
 class EventHub:
     """Fans events out to listeners. One lock guards the table; it is not held while sending."""
 
-    def __init__(self, backend: Backend) -> None:
+    def __init__(
+        self, backend: Backend, on_page: Callable[[TaskPage], None] = lambda _: None
+    ) -> None:
         self._backend = backend
+        self._on_page = on_page  # told each look at the newest tasks
         self._lock = threading.Lock()
         self._listeners: dict[str, list[Listener]] = {}
         self._watched: dict[str, Watching] = {}
@@ -81,19 +94,21 @@ class EventHub:
         Raises:
             UserInputError: No such topic.
         """
-        if topic != LIST_TOPIC and not topic.startswith(TASK_TOPIC):
+        if topic != LIST_TOPIC and not topic.startswith((TASK_TOPIC, BATCH_TOPIC)):
             raise UserInputError(f"There is no topic {topic[:40]!r}.")
-        if topic != LIST_TOPIC:
+        if topic.startswith(TASK_TOPIC):
             topic = TASK_TOPIC + check_task_id(topic.removeprefix(TASK_TOPIC))
         listener = Listener(self, topic, send)
         with self._lock:
             group = self._listeners.setdefault(topic, [])
             group.append(listener)
             is_first = len(group) == 1
+        if topic.startswith(BATCH_TOPIC):
+            return listener  # its download goes on whether or not somebody listens
         if is_first:
             self._watch(topic)
-        elif (event := self._latest(topic)) is not None:
-            self.deliver(listener, event)
+        else:
+            self._catch_up(listener)
         return listener
 
     def remove(self, listener: Listener) -> None:
@@ -108,6 +123,13 @@ class EventHub:
             watched = self._watched.pop(listener.topic, None)
         if watched is not None:
             watched.close()
+
+    def look_again(self) -> None:
+        """Looks at the newest tasks at once, if somebody follows them."""
+        with self._lock:
+            feed = self._watched.get(LIST_TOPIC)
+        if isinstance(feed, TaskListFeed):
+            feed.wake()
 
     def publish(self, topic: str, event: dict[str, Any]) -> None:
         """Sends an event to all listeners of a topic; one that fails loses its subscription."""
@@ -137,7 +159,7 @@ class EventHub:
     def _watch(self, topic: str) -> None:
         watched: Watching
         if topic == LIST_TOPIC:
-            watched = TaskListFeed(self._backend, partial(self.publish, topic))
+            watched = TaskListFeed(self._backend, partial(self.publish, topic), self._on_page)
         else:
             task_id = topic.removeprefix(TASK_TOPIC)
             watched = self._backend.watcher.watch(task_id, self._observe)
@@ -148,14 +170,24 @@ class EventHub:
         if old is not None:
             old.close()
 
-    def _latest(self, topic: str) -> dict[str, Any] | None:
-        """What a late listener has missed."""
+    def _catch_up(self, listener: Listener) -> None:
+        """Tells a late listener what it has missed, again until that is the latest.
+
+        News may come between the look and the delivery, and be delivered first.
+        """
+        told = None
+        while (latest := self._latest(listener.topic)) is not None and latest is not told:
+            told = latest
+            event = latest if isinstance(latest, dict) else self._task_event(latest)
+            self.deliver(listener, event)
+
+    def _latest(self, topic: str) -> dict[str, Any] | Observation | None:
+        """What was told last: the event of the list, or what the watcher saw of the task."""
         if topic == LIST_TOPIC:
             with self._lock:
                 feed = self._watched.get(topic)
             return feed.latest if isinstance(feed, TaskListFeed) else None
-        seen = self._backend.watcher.latest(topic.removeprefix(TASK_TOPIC))
-        return None if seen is None else self._task_event(seen)
+        return self._backend.watcher.latest(topic.removeprefix(TASK_TOPIC))
 
     def _observe(self, seen: Observation) -> None:
         self.publish(TASK_TOPIC + seen.task_id, self._task_event(seen))

@@ -1,4 +1,4 @@
-"""Commands about output files: list them, download a selection, cancel."""
+"""Commands about output files: list, compare, look into, download a selection, pause, cancel."""
 
 from __future__ import annotations
 
@@ -10,10 +10,18 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from inductiva_widgets.api.client import check_task_id
-from inductiva_widgets.errors import InductivaWidgetsError, NotFoundError, UserInputError
+from inductiva_widgets.errors import (
+    FileConflictError,
+    InductivaWidgetsError,
+    NotFoundError,
+    UserInputError,
+)
+from inductiva_widgets.outputs.check import local_states
+from inductiva_widgets.service.preview import previewed
 from inductiva_widgets.service.protocol import (
     DownloadProgress,
     FileListing,
+    LocalFiles,
     pack_listing,
     selected_indices,
     service_error,
@@ -22,17 +30,19 @@ from inductiva_widgets.task import Task
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
     from inductiva_widgets.backend import Backend
     from inductiva_widgets.outputs.download import Download
     from inductiva_widgets.outputs.listing import Listing
     from inductiva_widgets.service.events import EventHub, Listener
+    from inductiva_widgets.service.targets import Targets
 
 __all__ = ["OutputCommands"]
 
 ENDED_KEPT = 50  # tasks whose last download is remembered
 FILE_STATES = {"waiting": 1, "fetching": 2, "verified": 3, "skipped": 4, "failed": 5}
+LOCAL_STATES = {"same-size": 6, "different": 7, "same": 8}
+COMPARED_BYTES = 64 * 1000 * 1000  # of contents, each time that a view looks into the folder
 
 
 class _Running:
@@ -46,6 +56,7 @@ class _Running:
         self.task_id = task_id
         self.revision = revision
         self.target = target
+        self.is_archive = False
         self.download: Download | None = None
         self._lock = threading.Lock()
         self._told: dict[int, int] = {}
@@ -65,6 +76,12 @@ class _Running:
             deliver(event)
         return event
 
+    @property
+    def state(self) -> dict[str, Any]:
+        """The download with the state of every file."""
+        state: dict[str, Any] = self.tell_whole(lambda _: None)["download"]
+        return state
+
     def _event(self, told: dict[int, int]) -> tuple[dict[str, Any], dict[int, int]]:
         download = self.download
         if download is None:  # set before the first event
@@ -73,6 +90,9 @@ class _Running:
         error = download.error
         files = download.files
         states = {f.index: FILE_STATES[f.state] for f in files}
+        if isinstance(error, FileConflictError):
+            others = [f.index for f in files if f.name in error.failed]
+            states.update(dict.fromkeys(others, LOCAL_STATES["different"]))
         changed = {i: s for i, s in states.items() if told.get(i) != s}
         message = DownloadProgress(
             download_id=self.download_id,
@@ -89,6 +109,14 @@ class _Running:
             error=service_error(error) if error else None,
             changed=[number for pair in changed.items() for number in pair],
             reasons={str(f.index): f.reason for f in files if f.index in changed and f.reason},
+            paused=download.is_paused,
+            is_archive=self.is_archive,
+            percents=[
+                number
+                for f in files
+                if f.state == "fetching" and f.part
+                for number in (f.index, int(100 * f.part))
+            ],
         )
         return {"kind": "download", "download": msgspec.to_builtins(message)}, states
 
@@ -100,10 +128,10 @@ class OutputCommands:
     listing that it was made in.
     """
 
-    def __init__(self, backend: Backend, hub: EventHub, target_root: Path | None) -> None:
+    def __init__(self, backend: Backend, hub: EventHub, targets: Targets) -> None:
         self._backend = backend
         self._hub = hub
-        self._target_root = target_root
+        self._targets = targets
         self._lock = threading.Lock()
         self._tasks: dict[str, Task] = {}
         self._running: dict[str, _Running] = {}
@@ -130,7 +158,7 @@ class OutputCommands:
             names_bytes=names_bytes,
             size_bytes=sum(listing.sizes),
             archive_bytes=listing.archive_bytes,
-            target=self._shown(self._target(task)),
+            target=self._targets.shown(self._targets.place(task, params.get("folder"))),
         )
         return msgspec.to_builtins(meta), [packed]
 
@@ -139,28 +167,62 @@ class OutputCommands:
 
         Raises:
             OutputsNotReadyError: There is no archive (yet).
-            UserInputError: The selection belongs to another listing.
+            UserInputError: The selection belongs to another listing, or a parameter is none.
+            DestinationError: The folder is not one to write to.
         """
         task = self._task(params)
-        listing = _listing(task)
-        if params.get("revision") != listing.revision:
-            raise UserInputError(
-                "The list of files is no longer the one that was ticked.",
-                hint="Refresh the list and tick the files again.",
-            )
+        listing = _same_listing(task, params)
         indices = selected_indices(buffers[0], len(listing.names)) if buffers else None
         if indices is not None and not indices:
             raise UserInputError("No file is ticked.")
-        target = self._target(task)
-        running = _Running(task.id, listing.revision, self._shown(target))
+        place = self._targets.place(task, params.get("folder"))
+        target = self._targets.checked(place)
+        running = _Running(task.id, listing.revision, self._targets.shown(place))
+        running.is_archive = params.get("uncompress") is False
         # Callbacks may come before `start_download` returns: they wait for this lock.
         with self._lock:
             running.download = task.outputs.start_download(
-                target, indices=indices, on_progress=lambda _: self._progress(running)
+                target,
+                indices=indices,
+                uncompress=not running.is_archive,
+                overwrite=params.get("overwrite") or "error",
+                on_progress=lambda _: self._progress(running),
             )
             self._running[running.download_id] = running
         state: dict[str, Any] = running.tell_whole(self._publisher(running))["download"]
         return state
+
+    def check(self, params: dict[str, Any]) -> dict[str, Any]:
+        """What the target folder has of the listing, by sizes, and some contents.
+
+        Raises:
+            UserInputError: `folder` is none, or there is another listing by now.
+            DestinationError: The folder cannot be written to.
+        """
+        task = self._task(params)
+        listing = _same_listing(task, params)
+        place = self._targets.place(task, params.get("folder"))
+        found = local_states(listing, self._targets.checked(place), read_bytes=COMPARED_BYTES)
+        changed = [number for row, state in found.items() for number in (row, LOCAL_STATES[state])]
+        answer = LocalFiles(self._targets.shown(place), changed)
+        return dict[str, Any](msgspec.to_builtins(answer))
+
+    def preview(self, params: dict[str, Any]) -> tuple[dict[str, Any], list[bytes]]:
+        """A part of one file, read by ranges of the archive.
+
+        Raises:
+            UserInputError: There is no such file in the listing.
+            DownloadError: It cannot be read, or is damaged.
+        """
+        task = self._task(params)
+        listing = _same_listing(task, params)
+        meta, content = previewed(task.outputs.files(), listing, params)
+        return msgspec.to_builtins(meta), [content]
+
+    def state(self, params: dict[str, Any]) -> dict[str, Any]:
+        """Downloads of a task on their way, else the last one, with the state of every file."""
+        task_id = check_task_id(params.get("task_id"))
+        return {"downloads": [running.state for running in self._known(task_id)]}
 
     def names(self, task_id: str, revision: str, indices: Sequence[int]) -> list[str]:
         """Names of rows of a listing; none when the outputs have another listing by now."""
@@ -177,18 +239,32 @@ class OutputCommands:
             running.download.cancel()
         return {}
 
+    def pause(self, params: dict[str, Any]) -> dict[str, Any]:
+        """Holds a running download, or lets it go on; one that has ended is no error."""
+        with self._lock:
+            running = self._running.get(str(params.get("download_id")))
+        if running is not None and running.download is not None:
+            if params.get("paused"):
+                running.download.pause()
+            else:
+                running.download.resume()
+            running.tell(self._publisher(running))
+        return {}
+
     def tell_running(self, listener: Listener) -> None:
         """Tells a new listener of a task's topic its downloads on their way, or the last one.
 
         A page that is loaded again so still shows which files were verified.
         """
+        if listener.topic.startswith("task/"):
+            for running in self._known(listener.topic.removeprefix("task/")):
+                running.tell_whole(partial(self._hub.deliver, listener))
+
+    def _known(self, task_id: str) -> list[_Running]:
         with self._lock:
-            mine = [r for r in self._running.values() if listener.topic == f"task/{r.task_id}"]
-            ended = self._ended.get(listener.topic.removeprefix("task/"))
-        if not mine and ended is not None:
-            mine = [ended]
-        for running in mine:
-            running.tell_whole(partial(self._hub.deliver, listener))
+            running = [item for item in self._running.values() if item.task_id == task_id]
+            ended = self._ended.get(task_id)
+        return running or ([] if ended is None else [ended])
 
     def close(self) -> None:
         """Cancels all downloads and waits for their ends."""
@@ -221,17 +297,6 @@ class OutputCommands:
         with self._lock:
             return self._tasks.setdefault(task_id, Task(task_id, backend=self._backend))
 
-    def _target(self, task: Task) -> Path:
-        if self._target_root is None:
-            return task.output_dir()
-        return self._target_root / task.id / "outputs"
-
-    def _shown(self, target: Path) -> str:
-        """The folder as people see it; absolute paths of a server are none of a page's business."""
-        if self._target_root is None:
-            return str(target)
-        return target.relative_to(self._target_root.parent).as_posix()
-
 
 def _listing(task: Task, *, refresh: bool = False) -> Listing:
     """What the task's archive holds; its absence is told as what it means for the task."""
@@ -239,6 +304,17 @@ def _listing(task: Task, *, refresh: bool = False) -> Listing:
         return task.outputs.directory(refresh=refresh)
     except NotFoundError:
         raise task.outputs_missing() from None
+
+
+def _same_listing(task: Task, params: dict[str, Any]) -> Listing:
+    """The listing that the view counts in."""
+    listing = _listing(task)
+    if params.get("revision") != listing.revision:
+        raise UserInputError(
+            "The list of files is no longer the one that was ticked.",
+            hint="Refresh the list and tick the files again.",
+        )
+    return listing
 
 
 def _await_end(download: Download) -> None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from inductiva_widgets.api.models import TaskRecord, status_info
+from inductiva_widgets.causes import Cause  # noqa: TC001 - msgspec reads annotations
 from inductiva_widgets.errors import InductivaWidgetsError, UserInputError
 from inductiva_widgets.formats import iso, safe_text
 
@@ -27,15 +28,40 @@ if TYPE_CHECKING:
     from inductiva_widgets.watch import Observation
 
 __all__ = [
+    "TASK_COLUMNS",
     "BackendName",
+    "BatchFailure",
+    "BatchProgress",
+    "BatchState",
+    "ComparedInputs",
     "DownloadProgress",
     "FileListing",
+    "FilePreview",
+    "InputDifference",
+    "LocalFiles",
+    "LogEnd",
+    "LogFile",
+    "LogPart",
+    "LogRange",
+    "LogsFound",
+    "LogsOpened",
+    "MachineColumn",
+    "MachineFacts",
+    "MachineMetrics",
+    "Money",
+    "PhaseMessage",
+    "PreviewKind",
     "ServiceError",
     "Stale",
+    "TaskCollection",
+    "TaskDetails",
+    "TaskFailure",
+    "TaskKill",
     "TaskSummary",
     "decode_frame",
     "encode_frame",
     "pack_listing",
+    "pack_tasks",
     "selected_indices",
     "service_error",
     "task_summary",
@@ -108,6 +134,145 @@ class TaskSummary(msgspec.Struct, frozen=True, kw_only=True):
     stale: Stale | None = None
 
 
+class Money(msgspec.Struct, frozen=True):
+    """An amount in a currency that the service named."""
+
+    amount: float
+    currency: str
+
+
+class PhaseMessage(msgspec.Struct, frozen=True, kw_only=True):
+    """One phase of a task's life, as `phases.Phase`, with stamps as text."""
+
+    kind: str
+    label: str
+    start: str
+    end: str | None
+    seconds: float
+    command: str | None
+    exit_code: int | None
+    state: Literal["done", "running", "failed"]
+
+
+class MachineFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """The machine that works on a task."""
+
+    provider: str | None
+    type: str | None
+    name: str | None
+    hosts: int | None
+    cpus: int | None
+    cores: int | None
+    memory_bytes: int | None
+
+
+class TaskDetails(msgspec.Struct, frozen=True, kw_only=True):
+    """What the views show of a task beyond its summary; no saved notebook keeps it.
+
+    `commands` are those of the submission; what has no phase has not begun. `refresh_in_s` is when
+    a view may ask anew although the status is the same; `None`: it need not.
+    """
+
+    task_id: str
+    phases: list[PhaseMessage]
+    commands: list[str]
+    cause: Cause | None
+    cost_per_hour: Money | None
+    machine_type: str | None
+    usual_seconds: float | None
+    machine: MachineFacts | None
+    container_image: str | None
+    region: str | None
+    retries: int | None
+    resubmits_on_preemption: bool | None
+    input_files: list[str]
+    input_size_bytes: int | None
+    input_packed_bytes: int | None
+    fee: Money | None
+    metadata: dict[str, str]
+    refresh_in_s: float | None
+
+
+class LogEnd(msgspec.Struct, frozen=True):
+    """Last lines of a log; `total` is `None` when only its end was read."""
+
+    file: str
+    lines: list[str]
+    total: int | None
+
+
+class TaskFailure(msgspec.Struct, frozen=True):
+    """Why a task ended badly, with the end of its log."""
+
+    cause: Cause | None
+    tail: LogEnd | None
+
+
+class LogPart(msgspec.Struct, frozen=True, kw_only=True):
+    """What one command wrote to a log; `line` counts from 0 in the whole file.
+
+    `blocks` is a flat list: offset, bytes and lines of the first block of its text, of the second
+    and so on. Without `command` it is text that no command is known of.
+    """
+
+    command: str | None
+    seconds: float | None
+    exit_code: int | None
+    state: Literal["done", "running", "failed"] | None
+    line: int
+    lines: int
+    blocks: list[int]
+
+
+class LogFile(msgspec.Struct, frozen=True, kw_only=True):
+    """A log. Only its first `read` bytes can be read here; `errors` are numbers of lines."""
+
+    name: str
+    size: int
+    read: int
+    lines: int
+    parts: list[LogPart]
+    errors: list[int]
+
+
+class LogsOpened(msgspec.Struct, frozen=True, kw_only=True):
+    """The logs of a task; `revision` names them when they are read."""
+
+    task_id: str
+    revision: str
+    logs: list[LogFile]
+
+
+class LogRange(msgspec.Struct, frozen=True):
+    """Description of a range of a log: what came of it, and how much can be read in all."""
+
+    offset: int
+    length: int
+    size: int
+
+
+class LogsFound(msgspec.Struct, frozen=True):
+    """Number of lines that a search found."""
+
+    count: int
+
+
+class MachineColumn(msgspec.Struct, frozen=True):
+    """A column of measures; `kind` says which chart it is for, `None`: none that is known."""
+
+    name: str
+    kind: Literal["cpu", "memory", "disk-read", "disk-written", "received", "sent"] | None
+
+
+class MachineMetrics(msgspec.Struct, frozen=True, kw_only=True):
+    """Description of packed measures: `rows` of time and of each column, `start` the time 0."""
+
+    task_id: str
+    start: str | None
+    rows: int
+    columns: list[MachineColumn]
+
+
 class FileListing(msgspec.Struct, frozen=True, kw_only=True):
     """Description of a packed listing; `revision` names it in selections and downloads."""
 
@@ -121,7 +286,10 @@ class FileListing(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DownloadProgress(msgspec.Struct, frozen=True, kw_only=True):
-    """State of a download. `changed` is a flat list: index, state, index, state and so on."""
+    """State of a download. `changed` is a flat list: index, state, index, state and so on.
+
+    `percents` is one too, of the files that have come in part; `is_archive`: it is kept whole.
+    """
 
     download_id: str
     task_id: str
@@ -137,6 +305,90 @@ class DownloadProgress(msgspec.Struct, frozen=True, kw_only=True):
     error: ServiceError | None = None
     changed: list[int] = []
     reasons: dict[str, str] = {}
+    paused: bool = False
+    is_archive: bool = False
+    percents: list[int] = []
+
+
+class LocalFiles(msgspec.Struct, frozen=True):
+    """What the folder `target` has of a listing. `changed` is as in `DownloadProgress`."""
+
+    target: str
+    changed: list[int]
+
+
+PreviewKind = Literal["text", "csv", "json", "image", "vtk", "binary"]
+
+
+class FilePreview(msgspec.Struct, frozen=True, kw_only=True):
+    """A part of an output file that begins at `offset`; `limit` is the most that is ever sent."""
+
+    revision: str
+    index: int
+    kind: PreviewKind
+    media_type: str
+    size: int
+    offset: int
+    limit: int
+
+
+class TaskCollection(msgspec.Struct, frozen=True, kw_only=True):
+    """Description of a packed frame of tasks: `count` of the `total` that there are."""
+
+    count: int
+    total: int
+    backend: BackendName
+    as_of: str
+    server_now: str
+
+
+class TaskKill(msgspec.Struct, frozen=True):
+    """How the kill of one task among several ended; `error` with `failed` only."""
+
+    task_id: str
+    outcome: Literal["killed", "pending", "already-ended", "failed"]
+    error: ServiceError | None = None
+
+
+class InputDifference(msgspec.Struct, frozen=True):
+    """An input file whose content differs between two tasks; a size is `None` where it is not."""
+
+    name: str
+    sizes: list[int | None]
+
+
+class ComparedInputs(msgspec.Struct, frozen=True, kw_only=True):
+    """Inputs of two tasks, compared by name, size and CRC-32; `error` when they cannot be read."""
+
+    same: int = 0
+    differences: list[InputDifference] = []
+    left_out: int = 0
+    error: ServiceError | None = None
+
+
+class BatchFailure(msgspec.Struct, frozen=True):
+    """A task of a batch whose files were not all delivered."""
+
+    task_id: str
+    error: ServiceError
+
+
+BatchState = Literal["planned", "running", "done", "failed", "cancelled"]
+
+
+class BatchProgress(msgspec.Struct, frozen=True, kw_only=True):
+    """State of a download of several tasks. Bytes are packed, of the tasks begun so far."""
+
+    batch_id: str
+    state: BatchState
+    tasks: int
+    tasks_done: int
+    files_done: int
+    bytes: int
+    bytes_done: int
+    bytes_per_s: float | None
+    target: str
+    failures: list[BatchFailure] = []
 
 
 def service_error(error: BaseException) -> ServiceError:
@@ -210,6 +462,42 @@ def record_summary(
         server_now=iso(clocks[1]) or "",
         stale=stale,
     )
+
+
+# What a list shows of a task, searches in and groups by.
+TASK_COLUMNS = (
+    "task_id",
+    "simulator",
+    "project",
+    "status",
+    "status_alias",
+    "is_terminal",
+    "is_killable",
+    "machine_type",
+    "created_at",
+    "submitted_at",
+    "computation_started_at",
+    "computation_ended_at",
+    "ended_at",
+    "computation_seconds",
+    "cost",
+    "output_files",
+    "output_packed_bytes",
+)
+
+
+def pack_tasks(tasks: Iterable[tuple[TaskSummary, dict[str, str]]]) -> bytes:
+    """Tasks and their notes as gzip of a JSON object: a list for each of `TASK_COLUMNS`.
+
+    The values are those of `TaskSummary`; the notes are the column `metadata`. 10,000 tasks take
+    some 500 KB this way.
+    """
+    rows = list(tasks)
+    columns: dict[str, list[Any]] = {
+        name: [getattr(summary, name) for summary, _ in rows] for name in TASK_COLUMNS
+    }
+    columns["metadata"] = [notes or None for _, notes in rows]
+    return gzip.compress(msgspec.json.encode(columns), compresslevel=1, mtime=0)
 
 
 def pack_listing(

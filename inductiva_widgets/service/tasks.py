@@ -32,9 +32,10 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Callable
 
+    from inductiva_widgets.api.models import TaskPage
     from inductiva_widgets.backend import Backend
 
-__all__ = ["TaskListFeed", "get_task", "kill_task", "list_tasks"]
+__all__ = ["TaskListFeed", "get_task", "kill_task", "list_tasks", "listed_count"]
 
 MAX_LISTED = 500
 FOLLOWED = 100
@@ -65,65 +66,90 @@ def kill_task(backend: Backend, params: dict[str, Any]) -> dict[str, Any]:
 
 def list_tasks(backend: Backend, params: dict[str, Any]) -> dict[str, Any]:
     """The newest tasks, newest first, and how many there are."""
-    last_n, status = params.get("last_n", 50), params.get("status")
-    if isinstance(last_n, bool) or not isinstance(last_n, int) or not 1 <= last_n <= MAX_LISTED:
-        raise UserInputError(f"last_n must be a number from 1 to {MAX_LISTED}.")
+    last_n, status = listed_count(params), params.get("status")
     if status is not None and (not isinstance(status, str) or status not in STATUSES):
         raise UserInputError("There is no such task status.")
-    rows, total = _newest(backend, last_n, status)
-    return {"tasks": msgspec.to_builtins(rows), "total": total}
+    page = backend.client.tasks(per_page=last_n, status=status)
+    return {"tasks": msgspec.to_builtins(_rows(backend, page)), "total": page.total_size}
 
 
-def _newest(
-    backend: Backend, last_n: int, status: str | None = None, *, retry: bool = True
-) -> tuple[list[TaskSummary], int]:
-    page = backend.client.tasks(per_page=last_n, status=status, retry=retry)
+def listed_count(params: dict[str, Any]) -> int:
+    """How many tasks a view wants listed.
+
+    Raises:
+        UserInputError: No number, or too many.
+    """
+    last_n = params.get("last_n", 50)
+    if isinstance(last_n, bool) or not isinstance(last_n, int) or not 1 <= last_n <= MAX_LISTED:
+        raise UserInputError(f"last_n must be a number from 1 to {MAX_LISTED}.")
+    return last_n
+
+
+def _rows(backend: Backend, page: TaskPage) -> list[TaskSummary]:
     now = backend.client.clock.now()
     name = BackendName(backend.id, backend.name)
-    rows = [record_summary(name, record, (now, now)) for record in page.tasks if record.task_id]
-    return rows, page.total_size
+    return [record_summary(name, record, (now, now)) for record in page.tasks if record.task_id]
 
 
 class TaskListFeed:
     """Follows the newest tasks on a thread of its own and tells what changed.
 
-    Looks come after 1, 2, 5, 10 s, and after 1 s again when something changed. While the service
+    Looks come after 1, 2, 5, 10 s, and after 1 s again when something changed, but never sooner
+    than the backend's watcher looks at tasks. While the service
     does not answer, the tasks known so far are told once as stale.
 
     Args:
         backend: Where the tasks run.
         tell: Takes each event, on the thread.
+        on_page: Takes each answer, whether or not it holds news, on the thread.
 
     Attributes:
         latest: The event told last.
     """
 
-    def __init__(self, backend: Backend, tell: Callable[[dict[str, Any]], None]) -> None:
+    def __init__(
+        self,
+        backend: Backend,
+        tell: Callable[[dict[str, Any]], None],
+        on_page: Callable[[TaskPage], None] = lambda _: None,
+    ) -> None:
         self._backend = backend
         self._tell = tell
+        self._on_page = on_page
         self.latest: dict[str, Any] | None = None
         self._rows: list[TaskSummary] = []
         self._total = 0
         self._stale_since: dt.datetime | None = None
         self._quiet_rounds = 0
-        self._closed = threading.Event()
+        self._closed = False
+        self._wake = threading.Event()
         name = "inductiva-task-list"
         threading.Thread(target=self._run, name=name, daemon=True).start()
 
     def close(self) -> None:
         """Ends the following."""
-        self._closed.set()
+        self._closed = True
+        self._wake.set()
+
+    def wake(self) -> None:
+        """Looks at once: something is known to have changed."""
+        self._quiet_rounds = 0
+        self._wake.set()
 
     def _run(self) -> None:
-        while not self._closed.is_set():
-            self._closed.wait(self._look())
+        while not self._closed:
+            pause = self._look()
+            self._wake.wait(pause)
+            self._wake.clear()
 
     def _look(self) -> float:
         """One look; returns the seconds until the next one."""
         try:
-            rows, total = _newest(self._backend, FOLLOWED, retry=False)
+            page = self._backend.client.tasks(per_page=FOLLOWED, retry=False)
         except InductivaWidgetsError as error:
             return self._failed(error)
+        self._on_page(page)
+        rows, total = _rows(self._backend, page), page.total_size
         old = self._rows, self._total
         is_news = self.latest is None or self._stale_since is not None
         self._rows, self._total, self._stale_since = rows, total, None
@@ -145,12 +171,13 @@ class TaskListFeed:
     def _pause(self) -> float:
         self._quiet_rounds += 1
         step = STEPS_S[min(self._quiet_rounds, len(STEPS_S) - 1)]
-        return min(step, LOCAL_LIMIT_S) if self._backend.is_local else step
+        step = min(step, LOCAL_LIMIT_S) if self._backend.is_local else step
+        return max(step, self._backend.watcher.least_pause_s)
 
     def _publish(self, rows: list[TaskSummary]) -> None:
         event = {"kind": "tasks", "tasks": msgspec.to_builtins(rows), "total": self._total}
         self.latest = event
-        if not self._closed.is_set():
+        if not self._closed:
             self._tell(event)
 
 

@@ -58,7 +58,7 @@ class TaskFacts:
     def info(self) -> TaskRecord:
         """Everything the service said last; asks only when nothing is known yet."""
         seen = self._seen()
-        return seen.record if seen and seen.record else self.refresh()
+        return seen.record if seen and seen.record and not seen.is_brief else self.refresh()
 
     def refresh(self) -> TaskRecord:
         """Asks the service for everything about the task now."""
@@ -138,7 +138,7 @@ class TaskFacts:
         """Phases of the task as a long-form frame: phase, start, end, duration, command, exit."""
         from inductiva_widgets import history
 
-        record = self._final() or self.refresh()
+        record = self.info if self._final() else self.refresh()
         return history.timeline_frame([record], self.backend.client.clock.now())
 
     def __repr__(self) -> str:

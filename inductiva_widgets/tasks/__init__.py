@@ -1,4 +1,4 @@
-"""Tasks in number: the words of the user's documents — `get`, `list`, `submit`, `wait_all`."""
+"""Tasks in number: get, list and submit them, wait for them, fetch and collect their files."""
 
 from __future__ import annotations
 
@@ -7,11 +7,28 @@ from typing import Any
 from inductiva_widgets.ending import KillOutcome
 from inductiva_widgets.task import Task
 from inductiva_widgets.tasks import listing
+from inductiva_widgets.tasks.collecting import collect
+from inductiva_widgets.tasks.details import metrics, timeline
+from inductiva_widgets.tasks.downloading import download
+from inductiva_widgets.tasks.killing import kill
 from inductiva_widgets.tasks.listing import TaskList, get
-from inductiva_widgets.tasks.many import wait_all
+from inductiva_widgets.tasks.many import as_completed, wait_all
 from inductiva_widgets.tasks.submission import submit
 
-__all__ = ["KillOutcome", "Task", "TaskList", "get", "submit", "wait_all"]
+__all__ = [
+    "KillOutcome",
+    "Task",
+    "TaskList",
+    "as_completed",
+    "collect",
+    "download",
+    "get",
+    "kill",
+    "metrics",
+    "submit",
+    "timeline",
+    "wait_all",
+]
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - any name may be asked for

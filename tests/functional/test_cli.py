@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from raw_engine import wait_until
@@ -309,6 +310,22 @@ def test_one_bad_task_harms_no_other(run, done_id, running_id, tmp_path):
     assert f"of task {done_id} to " in said.stdout
 
 
+def test_several_tasks_are_downloaded_at_the_same_time(run, engine, tmp_path):
+    files = {"a.txt": "one", "b.txt": "two"}
+    ids = [engine.run("true", files=files)["task_id"] for _ in range(3)]
+
+    said = run("tasks", "download", *ids, "-f", "a.txt", "--dir", "all", "--inputs", "--json")
+
+    told = json.loads(said.stdout)
+    assert said.returncode == 0
+    assert [(one["task_id"], one["files"], one["error"]) for one in told] == [
+        (task_id, 1, None) for task_id in ids
+    ]
+    for one in told:
+        assert Path(one["path"]) == tmp_path / "all" / one["task_id"] / "inputs"
+        assert Path(one["path"], "a.txt").read_text() == "one"
+
+
 def test_existing_files_are_replaced_only_when_asked(run, done_id, tmp_path):
     words = ["tasks", "download", done_id, "stdout.txt", "--to", "x"]
     (tmp_path / "x").mkdir()
@@ -320,11 +337,65 @@ def test_existing_files_are_replaced_only_when_asked(run, done_id, tmp_path):
     assert (tmp_path / "x" / "stdout.txt").read_text() != "mine"
 
 
+def test_a_dry_run_lists_what_would_come_and_writes_nothing(run, done_id, tmp_path):
+    done = run("tasks", "download", done_id, "vtk/*_1.vtk", "none.txt", "--dry-run")
+    told = run("tasks", "download", done_id, "vtk/", "--dry-run", "--json")
+
+    assert done.returncode == 1
+    assert "1 of 1 files" in done.stdout
+    assert "fetch    vtk/part_1.vtk" in done.stdout
+    assert "Not in the archive: none.txt." in done.stdout
+    assert "Not everything asked for would be delivered" in done.stderr
+    assert told.returncode == 0
+    (plan,) = json.loads(told.stdout)
+    assert [file["name"] for file in plan["files"]] == [f"vtk/part_{i}.vtk" for i in range(3)]
+    assert plan["bytes"] == 3000
+    assert not (tmp_path / "out").exists()
+
+
+def test_inputs_are_downloaded_by_the_same_command(run, done_id, tmp_path):
+    done = run("tasks", "download", done_id, "data.txt", "--inputs")
+
+    assert done.returncode == 0, done.stderr
+    folder = tmp_path / "out" / done_id / "inputs"
+    assert [path.name for path in folder.iterdir()] == ["data.txt"]
+    assert (folder / "data.txt").read_text() == "42"
+
+
+def test_folders_are_checked_against_the_archives(run, done_id, tmp_path):
+    assert run("tasks", "download", done_id, "--to", "here").returncode == 0
+
+    right = run("tasks", "check", done_id, "--to", "here")
+    (tmp_path / "here" / "vtk" / "part_1.vtk").write_text("changed")
+    wrong = run("tasks", "check", done_id, "--to", "here")
+    told = run("tasks", "check", done_id, "0" * 25, "--json")
+
+    assert (right.returncode, wrong.returncode, told.returncode) == (0, 1, 1)
+    assert "0 missing, 0 different, 0 extra" in right.stdout
+    assert "different  vtk/part_1.vtk" in wrong.stdout
+    first, second = json.loads(told.stdout)
+    assert "vtk/part_2.vtk" in first["missing"]
+    assert "no task" in second["error"]
+    assert run("tasks", "check", done_id, "b" * 25, "--to", "here").returncode == 2
+
+
 def test_a_terminal_gets_a_progress_bar(terminal, done_id):
     screen = terminal("tasks", "download", done_id, "--to", "x")
 
     assert screen.end() == 0
     assert "100%" in screen.screen
+
+
+def test_several_tasks_share_one_bar_that_no_line_breaks(terminal, engine, done_id):
+    other = engine.run("true")["task_id"]
+
+    screen = terminal("tasks", "download", done_id, other, "-f", "stdout.txt")
+
+    assert screen.end() == 0
+    assert "2 tasks: 100%" in screen.screen
+    for task_id in (done_id, other):
+        line = rf"(^|[\r\n])Downloaded 1 files \(.*\) of task {task_id} to "
+        assert re.search(line, screen.screen)
 
 
 # -- waiting and killing -------------------------------------------------------------------------

@@ -241,8 +241,9 @@ def test_fault_77_many_tasks_come_in_pages_of_at_most_500(service, backend):
 
     assert len(tasks.get(last_n=None, backend=backend)) == 1201
     assert len(tasks.get(last_n=700, backend=backend)) == 700
-    assert [path.partition("?")[2] for path in service.paths()] == [
-        f"page={number}&per_page=500" for number in (1, 2, 3, 1, 2)
+    # After the first page, several at the same time.
+    assert sorted(path.partition("?")[2] for path in service.paths()) == [
+        f"page={number}&per_page=500" for number in (1, 1, 2, 2, 3)
     ]
 
 

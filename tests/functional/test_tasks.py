@@ -234,7 +234,7 @@ def test_metadata_that_is_no_text_is_refused_before_any_request(elsewhere, scrip
 def test_the_timeline_tells_phases_and_commands(done):
     frame = done.timeline()
 
-    assert frame["phase"].iloc[0] == "Waiting for Input"
+    assert frame["phase"].iloc[0] == "waiting"
     commands = frame[frame["command"].notna()]
     assert list(commands["command"]) == ["python run.py"]
     assert list(commands["exit_code"]) == [0]

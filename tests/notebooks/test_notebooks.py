@@ -16,7 +16,11 @@ import pytest
 from inductiva_widgets import local
 
 ROOT = Path(__file__).resolve().parents[2]
-FAST = {"01_quickstart.ipynb": "SPACING = 0.1"}
+FAST = {
+    "01_quickstart.ipynb": "SPACING = 0.1",
+    "02_outputs.ipynb": "RUNS, SPACING = 3, 0.15",
+    "03_task_history.ipynb": "TASKS = 24",
+}
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +53,7 @@ def test_notebook_runs(workplace, name):
 
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
     kinds = {kind for output in outputs for kind in output.get("data", {})}
-    assert {"application/vnd.jupyter.widget-view+json", "image/png", "text/html"} <= kinds
+    assert {"application/vnd.inductiva.task+json", "image/png", "text/html"} <= kinds
 
 
 def test_the_readmes_lines_run(workplace):
@@ -74,3 +78,37 @@ def test_the_readmes_lines_run(workplace):
     assert "ParticleData_Fluid_40.vtk" in done.stdout
     assert "results.csv" in done.stdout
     assert "ParticleData_Fluid_4.vtk" not in done.stdout.rpartition("[")[2]
+
+
+def test_the_lines_about_outputs_run(workplace, tmp_path):
+    """One after the other, on the outputs of a quick run."""
+    page = (ROOT / "docs" / "outputs.md").read_text()
+    blocks = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    command = "python dam_break.py config.json --set spacing=0.15 end_time=0.5 output_interval=0.02"
+    first = f"""
+import inductiva_widgets as iw
+task = iw.tasks.submit(["{command}"], {str(workplace / "examples" / "dam_break")!r})
+assert task.wait() == "success"
+"""
+    last = """
+from pathlib import Path
+names = {path.relative_to("some").as_posix() for path in Path("some").rglob("*.*")}
+assert {"results.csv", "log/SPH_log.txt", "stdout.txt", "vtk/ParticleData_Fluid_10.vtk"} <= names
+assert "vtk/ParticleData_Fluid_9.vtk" not in names
+assert report.is_complete
+assert task.check("later").is_complete
+assert fronts.attrs["errors"] == {}
+assert len(front) > 20
+"""
+
+    done = subprocess.run(
+        [sys.executable, "-c", "".join([first, *blocks, last])],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert "Close to it: results.csv. The other files were delivered." in done.stdout

@@ -51,6 +51,19 @@ def test_the_text_is_one_line_of_what_is_known():
     )
 
 
+@pytest.mark.parametrize(
+    ("cost", "text", "html"),
+    [
+        ({"amount": 0.18, "currency": "USD", "is_final": True}, "US$ 0.18 ·", "CostUS$ 0.18"),
+        ({"amount": 2, "currency": "EUR", "is_final": False}, "cost so far EUR 2.00", "EUR 2.00"),
+    ],
+)
+def test_the_cost_stands_where_it_is_known(cost, text, html):
+    assert text in text_card(TASK, summary(cost=cost))
+    assert html in Tags(html_card(TASK, summary(cost=cost))).text
+    assert "ost" not in text_card(TASK, summary(cost=None))
+
+
 def test_a_state_that_is_not_final_says_as_of_when():
     running = summary(is_terminal=False, status="computation-started", status_alias="In Progress")
 

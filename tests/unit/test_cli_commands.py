@@ -19,7 +19,7 @@ from inductiva_widgets import backend as backends
 from inductiva_widgets.api import config as configs
 from inductiva_widgets.api.models import TaskRecord, decode
 from inductiva_widgets.cli import console, program
-from inductiva_widgets.cli.acting import split_names
+from inductiva_widgets.cli.fetching import split_names
 from inductiva_widgets.cli.summary import money, row, summary
 from inductiva_widgets.errors import UserInputError
 from inductiva_widgets.formats import parse_time

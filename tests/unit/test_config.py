@@ -227,6 +227,19 @@ def test_one_address_has_one_id_that_does_not_show_it():
     assert one.name == "one.example"
 
 
+def test_a_local_engine_keeps_its_id_when_its_port_changes(tmp_path):
+    def engine(url, key):
+        return config.Config(url, config.ApiKey(key), "a file", tmp_path, is_local=True)
+
+    one = engine("http://127.0.0.1:7117", CANARY)
+    moved = engine("http://127.0.0.1:7118", CANARY)
+    other = engine("http://127.0.0.1:7117", CANARY + "x")
+
+    assert one.backend_id == moved.backend_id != other.backend_id
+    assert len(one.backend_id) == 12
+    assert set(one.backend_id) <= set("0123456789abcdef")
+
+
 @pytest.mark.parametrize(
     ("host", "local"),
     [

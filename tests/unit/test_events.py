@@ -27,6 +27,8 @@ def observation(status="submitted", task_id="t1"):
 class FakeWatcher:
     """Watches by hand: `see` is what the poller would do."""
 
+    least_pause_s = 0.0
+
     def __init__(self):
         self.known = {}
         self.open = []
@@ -244,6 +246,14 @@ def test_the_list_is_told_at_once_and_then_only_when_it_changed(backend):
     assert pauses == [1, 2, 5, 10, 1, 2]
 
 
+def test_a_least_pause_holds_for_the_list_too(backend):
+    backend.watcher.least_pause_s = 4.0
+
+    _, pauses = followed(backend, 4, *[page("submitted")] * 4)
+
+    assert pauses == [4, 4, 5, 10]
+
+
 def test_an_outage_is_told_once_as_stale_and_its_end_too(backend):
     down = ServerError("down")
 
@@ -300,3 +310,22 @@ def test_the_order_between_two_listeners_is_the_same(hub):
         hub.publish(TOPIC, {"kind": "x", "n": next(numbers)})
 
     assert one == two == [0, 1, 2, 3, 4]
+
+
+def test_news_that_overtake_a_late_listener_are_what_it_hears_last(hub, backend):
+    hub.subscribe(TOPIC, lambda _: None)
+    backend.watcher.see(observation())
+    heard = []
+    original = backend.watcher.latest
+
+    def latest_while_it_changes(task_id):
+        seen = original(task_id)
+        backend.watcher.latest = original
+        backend.watcher.see(observation("success"))  # delivered before what was just read
+        return seen
+
+    backend.watcher.latest = latest_while_it_changes
+    hub.subscribe(TOPIC, heard.append)
+
+    assert [message["event"]["task"]["status"] for message in heard][-1] == "success"
+    assert [message["revision"] for message in heard] == [1, 2, 3]

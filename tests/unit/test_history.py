@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import csv
 import datetime as dt
+import pickle
 
 import msgspec
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_models import FIELDS, TASK, json_values
 
+from inductiva_widgets import history
 from inductiva_widgets.api.models import STATUSES, TaskRecord, decode
-from inductiva_widgets.history import task_frame, timeline_frame
+from inductiva_widgets.errors import UserInputError
+from inductiva_widgets.history import metrics_frame, task_frame, timeline_frame
+from inductiva_widgets.history.frames import chunk_of, join
+from inductiva_widgets.phases import KINDS
 
 NOW = dt.datetime(2025, 6, 16, 18, 30, tzinfo=dt.timezone.utc)
 DTYPES = {
@@ -45,9 +51,9 @@ DTYPES = {
 }
 TIMELINE_DTYPES = {
     "task_id": "string",
-    "phase": "string",
-    "started_at": "datetime64[us, UTC]",
-    "ended_at": "datetime64[us, UTC]",
+    "phase": "category",
+    "start": "datetime64[us, UTC]",
+    "end": "datetime64[us, UTC]",
     "duration": "timedelta64[us]",
     "command": "string",
     "exit_code": "Int64",
@@ -210,59 +216,192 @@ def test_rows_keep_their_order():
 
 # -- the timeline --------------------------------------------------------------------------------
 
-HISTORY = [
-    {
-        "status": "submitted",
-        "alias": "In Queue",
-        "description": "",
-        "timestamp": "2025-06-16T18:16:36Z",
-        "end_timestamp": "2025-06-16T18:17:17Z",
-        "operations": [],
-    },
-    TASK["status_history"][0],
-    {
-        "status": "success",
-        "alias": "Success",
-        "description": "",
-        "timestamp": "2025-06-16T18:20:38Z",
-        "end_timestamp": None,
-        "operations": [],
-    },
-]
-
 
 def test_the_timeline_has_a_row_for_each_phase_and_command():
-    df = timeline_frame([record(status_history=HISTORY)], NOW)
+    df = timeline_frame([record()], NOW)
 
-    assert list(df["phase"]) == ["In Queue", "In Progress", "exec_command"]
-    assert df["duration"].iloc[0] == pd.Timedelta(seconds=41)
+    assert list(df["phase"]) == ["waiting", "queue", "preparing", "command", "packing"]
+    assert df["phase"].cat.ordered
+    assert list(df["phase"].cat.categories) == list(KINDS)
+    assert df["duration"].iloc[1] == pd.Timedelta(seconds=41)
     assert list(df["command"].dropna()) == ["./SPHSimulator config.json"]
-    assert df["exit_code"].iloc[2] == 0
-    assert df["exit_code"].isna().sum() == 2
+    assert df["exit_code"].iloc[3] == 0
+    assert df["exit_code"].isna().sum() == 4
+    assert (df["task_id"] == TASK["task_id"]).all()
 
 
 def test_the_present_phase_counts_until_now():
-    history = [{**HISTORY[1], "end_timestamp": None}]
-    df = timeline_frame([record(**RUNNING, status_history=history)], NOW)
+    changes = [{**TASK["status_history"][0], "end_timestamp": None, "operations": []}]
+    df = timeline_frame([record(**RUNNING, status_history=changes)], NOW)
 
-    assert df["duration"].iloc[0] == pd.Timedelta(seconds=756)
-    assert pd.isna(df["ended_at"].iloc[0])
-
-
-def test_a_phase_that_ends_before_it_begins_lasts_no_time():
-    history = [{**HISTORY[0], "end_timestamp": "2025-06-16T18:00:00Z"}, HISTORY[2]]
-
-    df = timeline_frame([record(status_history=history)], NOW)
-
-    assert df["duration"].iloc[0] == pd.Timedelta(0)
+    assert df["phase"].iloc[-1] == "computing"
+    assert df["duration"].iloc[-1] == pd.Timedelta(seconds=756)
+    assert pd.isna(df["end"].iloc[-1])
 
 
 @pytest.mark.parametrize("code", ["1", None, True, 1.5, [], 10**30])
 def test_an_odd_exit_code_is_missing(code):
     operation = {"name": "exec_command", "attributes": {"command": ["a"], "exit_code": code}}
-    history = [{**HISTORY[1], "operations": [operation]}, HISTORY[2]]
+    changes = [{**TASK["status_history"][0], "operations": [operation]}]
 
-    df = timeline_frame([record(status_history=history)], NOW)
+    df = timeline_frame([record(status_history=changes)], NOW)
 
-    assert df["command"].iloc[1] == "['a']"
-    assert pd.isna(df["exit_code"].iloc[1])
+    (command,) = df[df["phase"] == "command"].itertuples()
+    assert command.command == "a"
+    assert pd.isna(command.exit_code)
+
+
+# -- in files ------------------------------------------------------------------------------------
+
+ODD_TEXTS = ["=1+1", "+1", "-1", "@sum", "'quoted", "''", "a,b", 'a"b', "two\nlines", "é…", "NA"]
+
+
+def odd_frame():
+    records = [
+        record(task_id=f"t{number}", project=text, error_detail=text, machine_group_name=text)
+        for number, text in enumerate(ODD_TEXTS)
+    ]
+    running = record(**RUNNING, task_id="running")
+    new = TaskRecord(task_id="new", status="brand-new")
+    notes = record(task_id="noted", task_metadata={"spacing": "0.1", "=cmd": "=cmd|' /C calc'!A0"})
+    chunks = [chunk_of([*records, running, new, notes], metadata=True)]
+    return join(chunks, NOW, {"last_n": 5})
+
+
+def same(left, right):
+    pd.testing.assert_frame_equal(left, right)
+    assert dtypes(left) == dtypes(right)
+    return True
+
+
+def test_a_csv_gives_back_the_same_frame(tmp_path):
+    df = odd_frame()
+
+    history.to_csv(df, tmp_path / "tasks.csv")
+
+    assert same(history.read_csv(tmp_path / "tasks.csv"), df)
+
+
+def test_no_cell_of_a_csv_is_a_formula(tmp_path):
+    history.to_csv(odd_frame(), tmp_path / "tasks.csv")
+
+    with (tmp_path / "tasks.csv").open(newline="", encoding="utf-8") as file:
+        cells = [cell for row in csv.reader(file) for cell in row]
+    assert "'=1+1" in cells
+    assert "'=cmd|' /C calc'!A0" in cells
+    assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@", "\t", "\r"))]
+
+
+@settings(max_examples=30, deadline=None)
+@given(texts=st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1)))
+def test_a_csv_gives_back_any_text(tmp_path_factory, texts):
+    path = tmp_path_factory.mktemp("csv") / "tasks.csv"
+    df = frame(*[record(task_id=f"t{i}", error_detail=text) for i, text in enumerate(texts)])
+
+    history.to_csv(df, path)
+
+    assert list(history.read_csv(path)["error_detail"]) == texts
+
+
+def test_an_empty_frame_survives_a_csv(tmp_path):
+    history.to_csv(frame(), tmp_path / "none.csv")
+
+    assert same(history.read_csv(tmp_path / "none.csv"), frame())
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"a,b\n1,2\n", "is no task history"),
+        (b"", "is no table"),
+        (b"\xff\xfe\x00\x01", "is no table"),
+        (b"a,b\n1,2,3,4\n1\n1,2,3,4,5,6\n", "is no table"),
+    ],
+)
+def test_a_csv_of_something_else_is_refused(tmp_path, content, says):
+    (tmp_path / "other.csv").write_bytes(content)
+
+    with pytest.raises(UserInputError, match=says):
+        history.read_csv(tmp_path / "other.csv")
+
+
+def test_a_csv_that_somebody_edited_is_read_or_refused(tmp_path):
+    history.to_csv(frame(record()), tmp_path / "tasks.csv")
+    text = (tmp_path / "tasks.csv").read_text()
+    size = frame(record())["output_size_bytes"].iloc[0]
+    assert text.count("True") == text.count(f",{size},") == 1
+
+    (tmp_path / "shouted.csv").write_text(text.replace("True", "TRUE"))
+    (tmp_path / "odd.csv").write_text(text.replace(f",{size},", ",many,"))
+
+    assert same(history.read_csv(tmp_path / "shouted.csv"), frame(record()))
+    with pytest.raises(UserInputError, match="'output_size_bytes' cannot be read"):
+        history.read_csv(tmp_path / "odd.csv")
+
+
+@pytest.mark.parametrize("other", ["text", None, timeline_frame([record()], NOW)])
+def test_only_frames_of_tasks_are_written_as_csv(tmp_path, other):
+    with pytest.raises(UserInputError, match="frames of tasks"):
+        history.to_csv(other, tmp_path / "tasks.csv")
+
+
+def test_a_pickle_gives_back_the_same_frame():
+    df = odd_frame()
+
+    assert same(pickle.loads(pickle.dumps(df)), df)
+
+
+def test_parquet_gives_back_the_same_frame(tmp_path):
+    pytest.importorskip("pyarrow", reason="the optional library for Parquet")
+    df = odd_frame()
+
+    history.to_parquet(df, tmp_path / "tasks.parquet")
+
+    read = history.read_parquet(tmp_path / "tasks.parquet")
+    assert same(read, df)
+    assert read.attrs["query"] == {"last_n": 5}
+
+
+# -- what the machine did ------------------------------------------------------------------------
+
+
+def test_metrics_are_typed_columns_over_time():
+    df = metrics_frame(
+        b"time,command,cpu-usage,memory,disk-input,disk-output\n"
+        b"2025-06-16T18:17:25+00:00,./a,50.5,1.25,0,10\n"
+        b"2025-06-16T18:17:55+00:00,./a,--,1.30,0,20\n"
+        b"2025-06-16T18:18:"
+    )
+
+    assert df.index.name == "time"
+    assert str(df.index.dtype) == "datetime64[us, UTC]"
+    assert list(df.columns) == ["command", "cpu-usage", "memory", "disk-input", "disk-output"]
+    assert list(df["disk-output"]) == [10, 20]
+    assert df["cpu-usage"].iloc[0] == 50.5
+    assert pd.isna(df["cpu-usage"].iloc[1])
+    assert str(df["memory"].dtype) == "Float64"
+    assert str(df["command"].dtype) == "string"
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b"time,cpu-usage\n", b"\xff\xfe\x00"])
+def test_metrics_of_nothing_are_an_empty_frame(content):
+    assert len(metrics_frame(content)) == 0
+
+
+def test_odd_metrics_are_read_as_far_as_they_go():
+    df = metrics_frame(
+        b'\xef\xbb\xbf#"Progress (%)";"Step";"Step";"Time Remaining"\n'
+        b"10.0%;50;1;--\n"
+        b"20.0%;100;2;0:00;surplus\n"
+    )
+
+    assert list(df.columns) == ["Progress (%)", "Step", "Step (3)", "Time Remaining"]
+    assert df["Progress (%)"].iloc[0] == 10
+    assert df["Step"].iloc[0] == 50
+
+
+def test_metrics_with_seconds_are_in_the_order_of_time():
+    df = metrics_frame(b"timestamp\tcpu\n1750097875\t2\n1750097845.5\t1\nsoon\t3\n")
+
+    assert list(df["cpu"]) == [1, 2]
+    assert df.index[0] == pd.Timestamp(1750097845.5, unit="s", tz="UTC")

@@ -6,6 +6,7 @@ import io
 import random
 import threading
 
+import pandas as pd
 import pytest
 from archive_server import ArchiveServer, Source, zipped
 from hypothesis import HealthCheck, given, settings
@@ -54,6 +55,13 @@ def test_info_prints_as_the_document_shows():
     assert info.contents == info.files
     assert info.n_files == info.num_files == 3
     assert info.total_compressed_size_bytes == 5119
+
+
+def test_a_folder_or_pattern_is_told_to_be_no_file(served):
+    with pytest.raises(NotFoundError, match=r"\*\.csv is no file's name: it chooses 1\.") as caught:
+        served[1]["*.csv"]
+
+    assert "download_outputs() takes folders and patterns" in str(caught.value)
 
 
 def test_files_are_a_mapping_by_name(served):
@@ -108,6 +116,26 @@ def test_open_reads_lines(served):
     with io.TextIOWrapper(files["a.csv"].open()) as lines:
         assert lines.readline() == "0,0\n"
         assert sum(1 for _ in lines) == 199_999
+
+
+def test_pandas_reads_a_remote_table_without_its_archive(served):
+    server, files = served
+    packed = files["a.csv"]._member.packed_size
+
+    table = pd.read_csv(files["a.csv"].open(), names=["n", "square"])
+
+    assert len(table) == 200_000
+    assert (table["square"] == table["n"] ** 2).all()
+    assert packed <= server.sent < packed + TAIL_BYTES + 20_000 < len(server.body) - 500_000
+
+
+def test_pandas_reads_the_first_rows_for_the_price_of_them(served):
+    server, files = served
+
+    table = pd.read_csv(files["a.csv"].open(), names=["n", "square"], nrows=5)
+
+    assert list(table["square"]) == [0, 1, 4, 9, 16]
+    assert server.sent < TAIL_BYTES + 800_000  # a quarter of a megabyte, and as much again
 
 
 @settings(

@@ -22,10 +22,23 @@ from inductiva_widgets import errors
 from inductiva_widgets.api.models import TaskRecord
 from inductiva_widgets.service import protocol
 from inductiva_widgets.service.protocol import (
+    TASK_COLUMNS,
     BackendName,
+    BatchProgress,
+    ComparedInputs,
     DownloadProgress,
     FileListing,
+    FilePreview,
+    LocalFiles,
+    LogRange,
+    LogsFound,
+    LogsOpened,
+    MachineMetrics,
     ServiceError,
+    TaskCollection,
+    TaskDetails,
+    TaskFailure,
+    TaskKill,
     TaskSummary,
     decode_frame,
     encode_frame,
@@ -48,14 +61,67 @@ class Tasks(msgspec.Struct):
     total: int
 
 
+class Watched(msgspec.Struct):
+    on: bool
+
+
+class Seen(msgspec.Struct):
+    is_first: bool
+
+
+class Away(msgspec.Struct):
+    kind: str
+    notice_id: str
+    since: str
+    finished: list[TaskSummary]
+    failed: list[TaskSummary]
+
+
+class Ended(msgspec.Struct):
+    kind: str
+    notice_id: str
+    task: TaskSummary
+
+
+class Downloads(msgspec.Struct):
+    downloads: list[DownloadProgress]
+
+
+class Kills(msgspec.Struct):
+    outcomes: list[TaskKill]
+
+
+class Comparison(msgspec.Struct):
+    tasks: list[TaskSummary]
+    details: list[TaskDetails]
+    inputs: ComparedInputs
+
+
 RESULTS = {
     "task.get": TaskSummary,
+    "task.details": TaskDetails,
+    "task.failure": TaskFailure,
     "task.kill": Kill,
     "outputs.list": FileListing,
     "outputs.download": DownloadProgress,
     "outputs.cancel": dict,
     "outputs.select": dict,
+    "outputs.pause": dict,
+    "outputs.state": Downloads,
+    "outputs.check": LocalFiles,
+    "outputs.preview": FilePreview,
+    "logs.open": LogsOpened,
+    "logs.read": LogRange,
+    "logs.search": LogsFound,
+    "machine.metrics": MachineMetrics,
     "tasks.list": Tasks,
+    "tasks.all": TaskCollection,
+    "tasks.kill": Kills,
+    "tasks.download": BatchProgress,
+    "tasks.compare": Comparison,
+    "tasks.select": dict,
+    "tasks.watch": Watched,
+    "notices.seen": Seen,
 }
 
 
@@ -101,6 +167,9 @@ def test_golden_messages_have_exactly_our_fields(path):
             {
                 "task": lambda e: same_after_decoding(e["task"], TaskSummary),
                 "download": lambda e: same_after_decoding(e["download"], DownloadProgress),
+                "away": lambda e: same_after_decoding(e, Away),
+                "ended": lambda e: same_after_decoding(e, Ended),
+                "batch": lambda e: same_after_decoding(e["batch"], BatchProgress),
                 "tasks": lambda e: same_after_decoding(
                     {k: e[k] for k in ("tasks", "total")}, Tasks
                 ),
@@ -131,6 +200,14 @@ def test_the_golden_listing_has_the_layout_that_we_pack():
 
     assert sum(sizes) == meta.size_bytes
     assert (names_bytes, gzip.decompress(ours)) == (meta.names_bytes, gzip.decompress(frame))
+
+
+def test_the_golden_tasks_have_the_columns_that_we_pack():
+    _, entry = transcript(GOLDEN[0].parent / "tasks-all.json")
+    columns = json.loads(gzip.decompress(base64.b64decode(entry["buffers"][0])))
+
+    assert list(columns) == [*TASK_COLUMNS, "metadata"]
+    assert {len(column) for column in columns.values()} == {entry["message"]["result"]["count"]}
 
 
 def test_the_golden_selection_is_read():

@@ -233,3 +233,19 @@ def test_a_nested_wait_hands_what_it_held_to_the_outer_one(kernel):
         outer()
 
     assert stream.handled == [("execute_request", "cell")]
+
+
+def test_a_message_that_cannot_be_read_is_left_to_the_kernel(kernel):
+    def deserialize(frames, content, copy):
+        if frames[0] == "garbled":
+            raise ValueError("Invalid Signature")
+        return {"header": {"msg_type": frames[0]}}
+
+    kernel.session.deserialize = deserialize
+    kernel.shell_stream.arrived = [("garbled", "x"), ("comm_msg", "click")]
+
+    with comm_pump() as handle:
+        handle()
+
+    assert kernel.ran == ["click"]
+    assert kernel.shell_stream.handled == [("garbled", "x")]

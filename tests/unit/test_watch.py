@@ -68,14 +68,14 @@ class FakeService:
         status, ended = self._answer("task", task_id)
         return TaskRecord(task_id=task_id, status=status, is_terminated=ended)
 
-    def tasks(self, *, per_page, retry=True):
-        self._note("page", "page")
+    def tasks(self, *, page, per_page, retry=True):
+        self._note("page", "page" if page == 1 else f"page {page}")
         listed = list(self.tasks_by_id) if self.listed is None else self.listed
         records = [
             TaskRecord(
                 task_id=i, status=self.tasks_by_id[i][0], is_terminated=self.tasks_by_id[i][1]
             )
-            for i in listed[:per_page]
+            for i in listed[(page - 1) * per_page : page * per_page]
         ]
         return TaskPage(total_size=len(listed), tasks=records)
 
@@ -140,6 +140,14 @@ def advance(watcher, time_, rounds):
 
 
 # -- what it asks --------------------------------------------------------------------------------
+
+
+def test_rounds_come_no_sooner_than_the_least_pause(watcher, service):
+    service.has("a")
+    watcher.watch("a", Told(), limit_s=1.0)
+    watcher.least_pause_s = 30.0
+
+    assert watcher.poll_once() == 30.0
 
 
 def test_one_task_costs_one_small_question_a_round_after_the_first(watcher, service):
@@ -244,6 +252,73 @@ def test_with_a_page_only_queued_and_older_tasks_are_asked_for_singly(watcher, s
 
     assert sorted(service.questions()) == ["page", "status old", "status q"]
     assert told[-1].tasks_ahead == 4
+
+
+def test_who_waits_for_the_end_only_is_content_with_rows_of_the_list(watcher, service):
+    ids = [f"t{n:02}" for n in range(50)]
+    service.has(*ids)
+    service.has("t03", status="submitted")
+    told = {task_id: Told() for task_id in ids}
+    for task_id in ids:
+        watcher.watch(task_id, told[task_id], is_brief=True)
+
+    watcher.poll_once()
+    assert service.questions() == ["page"]
+
+    service.has("t07", status="success", ended=True)
+    watcher.poll_once()
+    assert service.questions() == ["page"]
+    assert told["t07"].statuses == ["started", "success"]
+    assert told["t07"][-1].is_final
+
+
+@pytest.mark.parametrize("ended", [False, True])
+def test_a_view_of_a_task_that_somebody_waits_for_gets_it_whole(watcher, service, ended):
+    service.has("a", "b", "c")
+    service.has("a", status="success", ended=ended)
+    for task_id in "abc":
+        watcher.watch(task_id, Told(), is_brief=True)
+    watcher.poll_once()
+    service.questions()
+    view = Told()
+
+    watcher.watch("a", view)
+    watcher.poll_once()
+
+    assert "task a" in service.questions()
+    assert [seen.is_brief for seen in view] == [True, False]
+    assert watcher._is_settled(watcher._subscriptions["a"][1]) is ended
+
+
+@pytest.mark.parametrize(
+    ("listed", "pages"), [(2, ["page"]), (600, ["page", "page 2"]), (5000, ["page"])]
+)
+def test_further_pages_are_read_while_they_hold_what_is_watched(watcher, service, listed, pages):
+    ids = [f"t{n:04}" for n in range(600)]
+    service.has(*ids)
+    others = [f"other{n}" for n in range(listed)]
+    service.has(*others)
+    service.listed = ids if listed == 600 else others
+    for task_id in ids[-3:] if listed != 600 else ids:
+        watcher.watch(task_id, Told(), is_brief=True)
+
+    watcher.poll_once()
+
+    asked = service.questions()
+    assert [question for question in asked if question.startswith("page")] == pages
+    assert len(asked) == len(pages) + (0 if listed == 600 else 6)
+
+
+def test_thousands_of_tasks_are_looked_at_by_two_pages_a_second(watcher, service, time_):
+    ids = [f"t{n:04}" for n in range(5000)]
+    service.has(*ids)
+    for task_id in ids:
+        watcher.watch(task_id, Told(), limit_s=2.0, is_brief=True)
+
+    pauses = advance(watcher, time_, 3)
+
+    assert len(service.questions()) == 30
+    assert pauses == [4.5] * 3
 
 
 def test_ended_tasks_are_not_asked_for(watcher, service):
@@ -406,6 +481,25 @@ def test_a_refused_key_stops_the_polling_until_somebody_wakes_it(watcher, servic
     assert told[-1].stale is None
 
 
+def test_a_key_refused_in_the_middle_of_a_round_is_told_to_all(watcher, service):
+    service.has("a", "b")
+    told = {"a": Told(), "b": Told()}
+    for task_id, one in told.items():
+        watcher.watch(task_id, one)
+    original = service.task
+
+    def refused_while_somebody_refreshes(task_id, *, retry=True):
+        if task_id == "a":
+            return original(task_id)
+        watcher.refresh("a")  # asked later than the rest of this round
+        raise AuthenticationError("revoked", status_code=401)
+
+    service.task = refused_while_somebody_refreshes
+    watcher.poll_once()
+
+    assert [one[-1].stale.error.status_code for one in told.values()] == [401, 401]
+
+
 def test_a_refusal_for_one_task_does_not_stop_the_others(watcher, service):
     service.has("a", "b")
     forbidden, fine = Told(), Told()
@@ -475,6 +569,29 @@ def test_one_task_that_cannot_be_read_does_not_hide_the_others(watcher, service,
     for task_id in ids[1:]:
         assert told[task_id].statuses == ["started"]
         assert told[task_id][-1].stale is None
+
+
+def test_an_hour_of_outage_is_over_a_quarter_minute_after_its_end(service, time_):
+    shaky = StillWatcher(service, monotonic=time_, jitter=lambda: 1.0)
+    service.has("a")
+    told = Told()
+    shaky.watch("a", told)
+    shaky.poll_once()
+    service.faults["all"] = ServerError("busy", status_code=503)
+    while time_.now_s < 3600:
+        time_.now_s += shaky.poll_once()
+    assert told[-1].stale.since == FIRST
+    asked = len(service.questions())
+
+    service.faults.clear()
+    service.has("a", status="success", ended=True)
+    over_s = 3600.0
+    shaky.poll_once()
+
+    assert told[-1].is_final
+    assert told[-1].stale is None
+    assert time_.now_s - over_s <= 15
+    assert 3600 / 12.5 <= asked <= 3600 / 10
 
 
 @pytest.mark.parametrize("wait_s", [17.0, 1e9, 1e11])
@@ -589,6 +706,45 @@ def test_an_overtaken_answer_is_dropped(watcher, service):
     assert told.statuses == ["success"]
 
 
+@pytest.mark.parametrize("ended", [True, False])
+def test_a_failure_overtaken_by_an_answer_makes_nothing_old(watcher, service, ended):
+    service.has("a")
+    told = Told()
+    watcher.watch("a", told)
+    watcher.poll_once()
+
+    def lost_while_somebody_refreshes(task_id, *, retry=True):
+        service.has("a", status="killed", ended=ended)
+        watcher.refresh("a")  # asked later, answered earlier; may be the last word on this task
+        raise ServiceConnectionError("lost")
+
+    service.status = lost_while_somebody_refreshes
+    watcher.poll_once()
+
+    assert watcher.latest("a").stale is None
+    assert told[-1].record.status == "killed"
+    assert told[-1].stale is None
+
+
+def test_a_denial_overtaken_by_an_answer_does_not_end_the_watching(watcher, service):
+    service.has("a")
+    told = Told()
+    watcher.watch("a", told)
+    original = service.status
+
+    def unknown_until_somebody_refreshes(task_id, *, retry=True):
+        service.status = original
+        watcher.refresh("a")
+        raise NotFoundError("not there yet")
+
+    service.status = unknown_until_somebody_refreshes
+    watcher.poll_once()
+    service.has("a", status="success", ended=True)
+    watcher.poll_once()
+
+    assert told.statuses[-1] == "success"
+
+
 def test_a_clock_that_is_set_back_drops_no_answer(watcher, service, time_):
     time_.now_s = 7200.0
     service.has("a")
@@ -686,6 +842,19 @@ def test_the_thread_ends_when_every_watched_task_has_ended(live, service):
     until(lambda: told and not pollers())
 
 
+def test_watchers_that_come_together_cost_one_look(live, service):
+    service.has("a", "b", "c")
+    told = Told()
+
+    with live.together():
+        for task_id in "abc":
+            live.watch(task_id, told, is_brief=True)
+        assert pollers() == []
+    until(lambda: len(told) == 3)
+
+    assert service.questions() == ["page"]
+
+
 def test_closing_one_of_two_does_not_make_a_round_come_early(live, service):
     service.has("a", "b")
     told = Told()
@@ -757,4 +926,4 @@ def test_many_threads_may_watch_show_refresh_and_close(service):
         subscription.close()
     until(lambda: not pollers())
     assert failures == []
-    assert watcher._subscriptions == []
+    assert not watcher._subscriptions

@@ -1,0 +1,279 @@
+"""Commands about many tasks at once: kill them, download the outputs of each."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from inductiva_widgets.api.client import check_task_id
+from inductiva_widgets.ending import KillOutcome
+from inductiva_widgets.errors import (
+    DownloadCancelledError,
+    InductivaWidgetsError,
+    NotFoundError,
+    UserInputError,
+)
+from inductiva_widgets.service.protocol import (
+    BatchFailure,
+    BatchProgress,
+    BatchState,
+    TaskKill,
+    service_error,
+)
+from inductiva_widgets.task import Task
+from inductiva_widgets.tasks.killing import kill_each
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from inductiva_widgets.backend import Backend
+    from inductiva_widgets.outputs.download import Download
+    from inductiva_widgets.service.events import EventHub, Listener
+    from inductiva_widgets.service.targets import Targets
+
+__all__ = ["BulkCommands"]
+
+log = logging.getLogger(__name__)
+
+MOST_TASKS = 1000  # in one command
+KILL_WAIT_S = 2.0  # for the confirmations of all of them together
+DOWNLOADS_AT_ONCE = 3  # tasks; each fetches on some threads, all within one budget of bytes
+TELL_S = 0.25  # between two events of a batch
+ENDED_KEPT = 20  # batches whose end is told to pages that come back
+
+Publish = Callable[[dict[str, Any]], None]
+
+
+class BulkCommands:
+    """Kills and downloads of tasks in number, for one backend and all its views.
+
+    Args:
+        backend: Where the tasks run.
+        hub: Carries the events of a batch, topic `batch/<id>`.
+        targets: Folders that views download to.
+        is_ended: Whether a task is known to have ended.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        hub: EventHub,
+        targets: Targets,
+        is_ended: Callable[[str], bool],
+    ) -> None:
+        self._backend = backend
+        self._hub = hub
+        self._targets = targets
+        self._is_ended = is_ended
+        self._lock = threading.Lock()
+        self._batches: dict[str, _Batch] = {}  # oldest first
+
+    def kill(self, params: dict[str, Any]) -> dict[str, Any]:
+        """Kills tasks, some at a time; `outcomes` tells of each what the service confirmed.
+
+        Nothing is sent for tasks that have ended. One failure leaves the others alone.
+        """
+        tasks = [Task(task_id, backend=self._backend) for task_id in _task_ids(params)]
+        results = kill_each(tasks, KILL_WAIT_S, is_ended=self._is_ended)
+        self._backend.watcher.wake()
+        outcomes = [_task_kill(task_id, result) for task_id, result in results.items()]
+        return {"outcomes": msgspec.to_builtins(outcomes)}
+
+    def download(self, params: dict[str, Any]) -> dict[str, Any]:
+        """Starts the download of the same files of each task; only says where to with `plan`.
+
+        Raises:
+            UserInputError: No tasks, too many, `filenames` is no list of texts, or `folder` no
+                folder of the file browser.
+        """
+        task_ids, filenames = _task_ids(params), _filenames(params.get("filenames"))
+        tasks = [Task(task_id, backend=self._backend) for task_id in task_ids]
+        folder = params.get("folder")
+        shown = self._targets.shown(self._targets.base(self._backend, folder))
+        batch = _Batch(tasks, filenames, partial(self._target, folder), shown)
+        if params.get("plan"):
+            return batch.state("planned")
+        with self._lock:
+            self._batches[batch.batch_id] = batch
+            ended = [i for i, one in self._batches.items() if one.is_ended]
+            for batch_id in ended[: max(0, len(ended) - ENDED_KEPT)]:
+                del self._batches[batch_id]
+        batch.start(partial(self._hub.publish, f"batch/{batch.batch_id}"))
+        return batch.state()
+
+    def cancel(self, params: dict[str, Any]) -> dict[str, Any]:
+        """Cancels a batch; one that has ended or is unknown is no error."""
+        with self._lock:
+            batch = self._batches.get(str(params.get("batch_id")))
+        if batch is not None:
+            batch.cancel()
+        return {}
+
+    def tell_state(self, listener: Listener) -> None:
+        """Tells a new listener of a batch's topic how far that is."""
+        with self._lock:
+            batch = self._batches.get(listener.topic.removeprefix("batch/"))
+        if batch is not None:
+            batch.tell(partial(self._hub.deliver, listener))
+
+    def close(self) -> None:
+        """Cancels all batches and waits for their ends."""
+        with self._lock:
+            batches = list(self._batches.values())
+        for batch in batches:
+            batch.cancel()
+        for batch in batches:
+            batch.join()
+
+    def _target(self, folder: object, task: Task) -> Path:
+        return self._targets.checked(self._targets.place(task, folder))
+
+
+class _Batch:
+    """Downloads of several tasks, a few at a time. One lock guards what is told of them."""
+
+    def __init__(
+        self,
+        tasks: list[Task],
+        filenames: list[str] | None,
+        target_of: Callable[[Task], Path],
+        shown: str,
+    ) -> None:
+        self.batch_id = secrets.token_hex(8)
+        self._tasks = tasks
+        self._filenames = filenames
+        self._target_of = target_of
+        self._shown = shown
+        self._lock = threading.Lock()
+        self._telling = threading.Lock()
+        self._downloads: dict[str, Download] = {}
+        self._failures: list[BatchFailure] = []
+        self._ended_tasks = 0
+        self._cancelled = threading.Event()
+        self._ended = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    @property
+    def is_ended(self) -> bool:
+        return self._ended.is_set()
+
+    def start(self, publish: Publish) -> None:
+        self._thread = threading.Thread(
+            target=self._run, args=(publish,), name="inductiva-batch", daemon=True
+        )
+        self._thread.start()
+
+    def cancel(self) -> None:
+        self._cancelled.set()
+        with self._lock:
+            downloads = list(self._downloads.values())
+        for download in downloads:
+            download.cancel()
+
+    def join(self) -> None:
+        if self._thread is not None:
+            self._thread.join(5.0)
+
+    def tell(self, deliver: Publish) -> None:
+        """Delivers the present state; no older one comes after it."""
+        with self._telling:
+            deliver({"kind": "batch", "batch": self.state()})
+
+    def state(self, state: BatchState | None = None) -> dict[str, Any]:
+        with self._lock:
+            progress = [download.progress for download in self._downloads.values()]
+            told = BatchProgress(
+                batch_id=self.batch_id,
+                state=state or self._state(),
+                tasks=len(self._tasks),
+                tasks_done=self._ended_tasks,
+                files_done=sum(one.files_done for one in progress),
+                bytes=sum(one.bytes for one in progress),
+                bytes_done=sum(one.bytes_done for one in progress),
+                bytes_per_s=sum(one.bytes_per_s or 0.0 for one in progress) or None,
+                target=self._shown,
+                failures=list(self._failures),
+            )
+        message: dict[str, Any] = msgspec.to_builtins(told)
+        return message
+
+    def _state(self) -> BatchState:
+        if not self.is_ended:
+            return "running"
+        if self._cancelled.is_set():
+            return "cancelled"
+        return "failed" if self._failures else "done"
+
+    def _run(self, publish: Publish) -> None:
+        pool = ThreadPoolExecutor(DOWNLOADS_AT_ONCE, thread_name_prefix="inductiva-batch")
+        with pool:
+            pending = {pool.submit(self._fetch, task) for task in self._tasks}
+            while pending:
+                _, pending = wait(pending, timeout=TELL_S)
+                if pending:
+                    self.tell(publish)
+        self._ended.set()
+        self.tell(publish)
+
+    def _fetch(self, task: Task) -> None:
+        try:
+            self._deliver(task)
+        except DownloadCancelledError:
+            return  # as was asked, so neither done nor failed
+        except Exception as error:
+            # The top of a thread: one task's trouble is told and leaves the others alone.
+            if not isinstance(error, InductivaWidgetsError):
+                log.exception("download of a task failed")
+            with self._lock:
+                self._failures.append(BatchFailure(task.id, service_error(error)))
+        with self._lock:
+            self._ended_tasks += 1
+
+    def _deliver(self, task: Task) -> None:
+        if self._cancelled.is_set():
+            raise DownloadCancelledError("The download was cancelled.")
+        if not task.info.is_terminated and not task.refresh().is_terminated:
+            raise task.outputs_missing()
+        download = task.outputs.start_download(self._target_of(task), filenames=self._filenames)
+        with self._lock:
+            self._downloads[task.id] = download
+        if self._cancelled.is_set():  # between the first look and the start
+            download.cancel()
+        try:
+            download.result()
+        except NotFoundError as error:
+            if error.missing:
+                raise
+            raise task.outputs_missing() from None
+
+
+def _task_kill(task_id: str, result: KillOutcome | InductivaWidgetsError) -> TaskKill:
+    if isinstance(result, KillOutcome):
+        return TaskKill(task_id, result.value)
+    return TaskKill(task_id, "failed", service_error(result))
+
+
+def _task_ids(params: dict[str, Any]) -> list[str]:
+    """The ids, each once, in the order given."""
+    given = params.get("task_ids")
+    if not isinstance(given, list) or not 1 <= len(given) <= MOST_TASKS:
+        raise UserInputError(f"task_ids must be a list of 1 to {MOST_TASKS} ids.")
+    return list(dict.fromkeys(check_task_id(task_id) for task_id in given))
+
+
+def _filenames(given: object) -> list[str] | None:
+    if given is None:
+        return None
+    if not isinstance(given, list) or not given or not all(isinstance(n, str) for n in given):
+        raise UserInputError(
+            "filenames must be a list of names, folders or patterns.",
+            hint="Leave it out for all files.",
+        )
+    return given

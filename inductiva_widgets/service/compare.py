@@ -1,0 +1,111 @@
+"""Two tasks side by side: their facts, and their inputs by name and content."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from inductiva_widgets.api.client import check_task_id
+from inductiva_widgets.errors import InductivaWidgetsError, NotFoundError, UserInputError
+from inductiva_widgets.formats import safe_text, short_id
+from inductiva_widgets.service import tasks
+from inductiva_widgets.service.protocol import (
+    ComparedInputs,
+    InputDifference,
+    service_error,
+)
+from inductiva_widgets.task import Task
+
+if TYPE_CHECKING:
+    from inductiva_widgets.backend import Backend
+    from inductiva_widgets.service.details import DetailCommands
+
+__all__ = ["CompareCommands"]
+
+MOST_DIFFERENCES = 200  # files named; the rest is counted
+LONGEST_NAME = 300
+
+Files = dict[str, tuple[int, int]]  # name → size and CRC-32
+
+
+class CompareCommands:
+    """Compares two tasks of one backend.
+
+    Args:
+        backend: Where the tasks run.
+        details: Gives commands, machine and notes of each.
+    """
+
+    def __init__(self, backend: Backend, details: DetailCommands) -> None:
+        self._backend = backend
+        self._details = details
+
+    def compare(self, params: dict[str, Any]) -> dict[str, Any]:
+        """Summary and details of both tasks, and how their inputs differ.
+
+        Of the inputs only the directories of the archives are read, by range. When one cannot be
+        read, `inputs` says why, and the rest is told all the same.
+
+        Raises:
+            UserInputError: `task_ids` are not two different ids.
+            InductivaWidgetsError: One of the tasks is not known, or the service does not tell.
+        """
+        ids = _two_ids(params.get("task_ids"))
+        # As quick as one task: each side is three requests, one after the other.
+        with ThreadPoolExecutor(2, thread_name_prefix="inductiva-compare") as pool:
+            told = list(pool.map(self._facts, ids))
+            inputs = list(pool.map(self._inputs, ids))
+        return {
+            "tasks": [task for task, _ in told],
+            "details": [details for _, details in told],
+            "inputs": msgspec.to_builtins(_compared(*inputs)),
+        }
+
+    def _facts(self, task_id: str) -> tuple[dict[str, Any], dict[str, Any]]:
+        params = {"task_id": task_id}
+        return tasks.get_task(self._backend, params), self._details.details(params)
+
+    def _inputs(self, task_id: str) -> Files | InductivaWidgetsError:
+        try:
+            listing = Task(task_id, backend=self._backend).inputs.directory()
+        except NotFoundError:
+            return NotFoundError(
+                f"The inputs of task {short_id(task_id)} are not stored, or not any more."
+            )
+        except InductivaWidgetsError as error:
+            return error
+        crcs = (listing.directory.crcs[member] for member in listing.members)
+        return dict(zip(listing.names, zip(listing.sizes, crcs, strict=True), strict=True))
+
+
+def _compared(
+    one: Files | InductivaWidgetsError, other: Files | InductivaWidgetsError
+) -> ComparedInputs:
+    if isinstance(one, InductivaWidgetsError):
+        return ComparedInputs(error=service_error(one))
+    if isinstance(other, InductivaWidgetsError):
+        return ComparedInputs(error=service_error(other))
+    names = sorted({*one, *other})
+    differing = [name for name in names if one.get(name) != other.get(name)]
+    return ComparedInputs(
+        same=len(names) - len(differing),
+        differences=[
+            InputDifference(safe_text(name, LONGEST_NAME), [_size(one, name), _size(other, name)])
+            for name in differing[:MOST_DIFFERENCES]
+        ],
+        left_out=max(0, len(differing) - MOST_DIFFERENCES),
+    )
+
+
+def _size(files: Files, name: str) -> int | None:
+    found = files.get(name)
+    return None if found is None else found[0]
+
+
+def _two_ids(given: object) -> list[str]:
+    ids = list(dict.fromkeys(map(check_task_id, given))) if isinstance(given, list) else []
+    if len(ids) != 2:
+        raise UserInputError("task_ids must be two different ids.")
+    return ids

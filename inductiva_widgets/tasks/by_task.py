@@ -1,0 +1,29 @@
+"""Results of an act on many tasks, by their ids."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Generic, TypeVar
+
+__all__ = ["ByTask"]
+
+R = TypeVar("R")
+
+
+class ByTask(Mapping[str, R], Generic[R]):
+    """Results by task id, in the order of the tasks."""
+
+    def __init__(self, results: Mapping[str, R]) -> None:
+        self._results = dict(results)
+
+    def __getitem__(self, task_id: str) -> R:
+        return self._results[task_id]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._results)
+
+    def __len__(self) -> int:
+        return len(self._results)
+
+    def __repr__(self) -> str:
+        return str(self)
