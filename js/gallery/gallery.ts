@@ -1,5 +1,6 @@
 /** Mounts every state of the views on recorded messages: `?state=success&theme=dark&width=280`. */
 import "./gallery.css";
+import { mountTaskTable } from "../src/task-table";
 import { mount, mountTaskList } from "../src/view";
 import { ReplayConnection, type Transcript } from "../test/replay-connection";
 import { type State, states } from "./states";
@@ -11,11 +12,12 @@ const wanted = query.get("state");
 document.body.dataset.theme = theme;
 
 async function show(name: string, state: State): Promise<void> {
+  localStorage.clear(); // what one state chose is no other's
   const figure = document.createElement("figure");
   if (state.panel === true) figure.className = "flush";
   figure.id = name;
   const frame = document.createElement("div");
-  frame.style.width = `${state.panel === true ? Math.min(width, 280) : width}px`;
+  frame.style.width = `${state.panel === true ? Math.min(width, 400) : width}px`;
   if (state.panel === true) frame.style.height = "100%";
   figure.append(frame);
   if (wanted === null) {
@@ -26,7 +28,8 @@ async function show(name: string, state: State): Promise<void> {
   document.querySelector("main")?.append(figure);
   const connection = new ReplayConnection(state.transcripts as Transcript[], state.peer);
   state.before?.(connection);
-  if (state.panel === true) mountTaskList(frame, connection, () => {});
+  if (state.table !== undefined) mountTaskTable(frame, connection, state.table);
+  else if (state.list !== undefined) mountTaskList(frame, connection, state.list);
   else mount(frame, connection, { taskId: state.taskId });
   await settled();
   await state.after?.({ connection, root: frame, settled });

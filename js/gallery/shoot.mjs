@@ -45,7 +45,7 @@ for (const theme of themes) {
     const query = new URLSearchParams({ theme, width });
     if (wanted.length === 1) query.set("state", wanted[0]);
     await page.goto(`${origin}/index.html?${query}`);
-    await page.waitForSelector("body[data-ready]", { timeout: 20_000 });
+    await page.waitForSelector("body[data-ready]", { timeout: 60_000 });
     for (const figure of await page.$$("figure")) {
       const name = (await figure.getAttribute("id")) ?? "";
       if (wanted.length === 0 || wanted.includes(name)) {

@@ -1,9 +1,11 @@
 import type { AnyModel } from "@anywidget/types";
 import { type ReadonlySignal, signal } from "@preact/signals";
 import type {
+  BatchEvent,
   ClientMessage,
   Method,
   Methods,
+  NoticeEvent,
   ServiceError,
   ServiceMessage,
   TaskEvent,
@@ -27,7 +29,7 @@ export interface Reply<M extends Method> {
   buffers: ArrayBuffer[];
 }
 
-export type TopicEvent = TaskEvent | TasksEvent;
+export type TopicEvent = TaskEvent | TasksEvent | BatchEvent | NoticeEvent;
 export type EventListener = (event: TopicEvent) => void;
 
 /** What a view knows of its host. */

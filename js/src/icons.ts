@@ -30,6 +30,24 @@ const SHAPES = {
   up: '<path d="M8 12.5v-9M4.5 7 8 3.5 11.5 7"/>',
   stop: '<rect x="4" y="4" width="8" height="8" rx="1"/>',
   key: '<circle cx="5.5" cy="10.5" r="3"/><path d="m7.8 8.2 5.2-5.2m-2 2 2 2m-4 0 1.3 1.3"/>',
+  more: '<g fill="currentColor" stroke="none"><circle cx="3.5" cy="8" r="1.2"/><circle cx="8" cy="8" r="1.2"/><circle cx="12.5" cy="8" r="1.2"/></g>',
+  code: '<path d="m5.5 4.5-3.5 3.5 3.5 3.5m5-7 3.5 3.5-3.5 3.5"/>',
+  list: '<path d="M3 4h10M3 8h10M3 12h10"/>',
+  tree: '<path d="M3 3h4M6 8h7M6 13h7M3 3v10M3 8h1.5M3 13h1.5"/>',
+  chevron: '<path d="m6 3.8 4.2 4.2L6 12.2"/>',
+  fold: '<path d="M3.8 6 8 10.2 12.2 6"/>',
+  pause: '<path d="M6 4v8M10 4v8"/>',
+  resume: '<path d="M5.5 3.5v9l7-4.5z"/>',
+  differs: '<path d="M8 2.5v6M5 5.5h6M5 12.5h6"/>',
+  compare:
+    '<rect x="2.5" y="3" width="4.5" height="10" rx="1"/><rect x="9" y="3" width="4.5" height="10" rx="1"/>',
+  sort: '<path d="M5 3v10M2.5 10.5 5 13l2.5-2.5M11 13V3M8.5 5.5 11 3l2.5 2.5"/>',
+  back: '<path d="M10 3.8 5.8 8l4.2 4.2"/>',
+  wrap: '<path d="M2.5 4h11M2.5 8h9a2.2 2.2 0 0 1 0 4.5H8M9.8 10.5l-2 2 2 2M2.5 12.5h2"/>',
+  filter: '<path d="M2.5 4h11M4.5 8h7M6.5 12h3"/>',
+  server:
+    '<rect x="2.5" y="2.5" width="11" height="4.5" rx="1.2"/><rect x="2.5" y="9" width="11" height="4.5" rx="1.2"/><path d="M5 4.75h0M5 11.25h0"/>',
+  open: '<path d="M9.5 3H13v3.5M13 3 7.5 8.5M11 9.5V13H3V5h3.5"/>',
   task: '<circle cx="4.5" cy="4.5" r="2"/><path d="M9 4.5h4.5M9 11.5h4.5"/><path d="m2.5 11.5 1.5 1.5 2.5-3"/>',
 } as const;
 

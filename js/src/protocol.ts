@@ -18,7 +18,7 @@ export interface ServiceError {
 }
 
 export interface BackendName {
-  /** 12 hex digits of the SHA-256 of the normalised origin. */
+  /** 12 hex digits: of the SHA-256 of the normalised origin, or of a local engine for as long as its folder lives. */
   id: string;
   /** What people read: `api.inductiva.ai`, `local engine`. */
   name: string;
@@ -97,7 +97,14 @@ export enum FileState {
   Verified = 3,
   Skipped = 4,
   Failed = 5,
+  /** On disk with the size of the listing; as `outputs.check` tells, like the next two. */
+  SameSize = 6,
+  Differs = 7,
+  /** On disk with the size and CRC-32 of the listing. */
+  Same = 8,
 }
+
+export type Overwrite = "error" | "skip" | "replace" | "rename";
 
 export interface DownloadProgress {
   download_id: string;
@@ -118,30 +125,337 @@ export interface DownloadProgress {
   changed: number[];
   /** Reason by file index, for failed files. */
   reasons: Record<string, string>;
+  /** Nothing is received until it goes on. */
+  paused: boolean;
+  /** The archive itself is fetched, not files of it. */
+  is_archive: boolean;
+  /** Flat list index, percent … of files that are not complete. */
+  percents: number[];
+}
+
+/** What the target folder has of a listing. */
+export interface LocalFiles {
+  /** The folder, as shown to the user. */
+  target: string;
+  /** Flat list index, state …: `SameSize`, `Differs` or `Same`; all other files are not there. */
+  changed: number[];
+}
+
+/** What a file is shown as: by its name and its first bytes. */
+export type PreviewKind = "text" | "csv" | "json" | "image" | "vtk" | "binary";
+
+/** A part of an output file, read by ranges of the archive. */
+export interface FilePreview {
+  revision: string;
+  index: number;
+  kind: PreviewKind;
+  /** Of an image; else empty. */
+  media_type: string;
+  /** Bytes of the whole file. */
+  size: number;
+  /** Where the part in `buffers[0]` begins. */
+  offset: number;
+  /** Most bytes that are sent for this kind; larger pictures are not sent at all. */
+  limit: number;
+}
+
+/** One phase of a task's life, begun already; oldest first. Mirrors `inductiva_widgets/phases.py`. */
+export interface Phase {
+  kind:
+    | "waiting"
+    | "queue"
+    | "preparing"
+    | "command"
+    | "computing"
+    | "packing"
+    | "stopping"
+    | "lost"
+    | "other";
+  /** The word for people: `Queue`, or the command. */
+  label: string;
+  start: string;
+  /** `null` while it lasts. */
+  end: string | null;
+  seconds: number;
+  command: string | null;
+  exit_code: number | null;
+  state: "done" | "running" | "failed";
+}
+
+/** Why a task ended badly, for people. Mirrors `inductiva_widgets/causes.py`. */
+export interface Cause {
+  kind: string;
+  /** One plain sentence. */
+  sentence: string;
+  /** What else the service or the log says about it; may be empty. */
+  detail: string;
+  /** The one sensible next step; may be empty. */
+  step: string;
+}
+
+/** Rows of the machine; unknown ones are `null`. */
+export interface MachineFacts {
+  provider: string | null;
+  type: string | null;
+  name: string | null;
+  hosts: number | null;
+  cpus: number | null;
+  cores: number | null;
+  memory_bytes: number | null;
+}
+
+/** What the views show of a task beyond its summary. */
+export interface TaskDetails {
+  task_id: string;
+  phases: Phase[];
+  /** Command lines that the task was given. Those without a phase have not begun. */
+  commands: string[];
+  /** Of a task that did not end well, as far as the record tells. */
+  cause: Cause | null;
+  /** Of the machine group; `null`: not known, or there is none. */
+  cost_per_hour: { amount: number; currency: string } | null;
+  /** The machine that the group has, also before one picked the task up. */
+  machine_type: string | null;
+  /** Median of the listed runs of this simulator on this machine type. */
+  usual_seconds: number | null;
+  machine: MachineFacts | null;
+  container_image: string | null;
+  region: string | null;
+  retries: number | null;
+  resubmits_on_preemption: boolean | null;
+  input_files: string[];
+  input_size_bytes: number | null;
+  input_packed_bytes: number | null;
+  fee: { amount: number; currency: string } | null;
+  metadata: Record<string, string>;
+  /** The task's stages may be asked for again after this time; `null`: only when its status changes. */
+  refresh_in_s: number | null;
+}
+
+/** Last words of a failed task, read by ranges of its archive. */
+export interface TaskFailure {
+  cause: Cause | null;
+  /** `null`: there is no log, or none that can be read. */
+  tail: {
+    file: string;
+    lines: string[];
+    /** Number of lines in the whole file; `null` when only its end was read. */
+    total: number | null;
+  } | null;
+}
+
+/** What one command wrote to a log. */
+export interface LogPart {
+  /** `null`: text that no command is known of. */
+  command: string | null;
+  seconds: number | null;
+  exit_code: number | null;
+  state: "done" | "running" | "failed" | null;
+  /** Number of its first line, from 0 in the whole file. */
+  line: number;
+  lines: number;
+  /** Flat list: offset, bytes, lines of the first block of its text, of the second … */
+  blocks: number[];
+}
+
+export interface LogFile {
+  name: string;
+  size: number;
+  /** Only so many of its first bytes can be read here. */
+  read: number;
+  lines: number;
+  parts: LogPart[];
+  /** Numbers of the first lines that tell of an error. */
+  errors: number[];
+}
+
+export interface LogsOpened {
+  task_id: string;
+  /** Names the logs when they are read. */
+  revision: string;
+  logs: LogFile[];
+}
+
+export interface MachineColumn {
+  name: string;
+  /** The chart that it is for; `null`: none that is known. */
+  kind: "cpu" | "memory" | "disk-read" | "disk-written" | "received" | "sent" | null;
+}
+
+/**
+ * What the machine did. The bulk is `buffers[0]`, gzip of little-endian float64: `rows` of time in
+ * seconds since `start`, then as many of each column; NaN is unknown.
+ */
+export interface MachineMetrics {
+  task_id: string;
+  /** `null` without rows. */
+  start: string | null;
+  rows: number;
+  columns: MachineColumn[];
 }
 
 export type KillOutcome = "killed" | "pending" | "already-ended";
+
+/**
+ * All tasks. The bulk is `buffers[0]`: gzip of a JSON object with a list of `count` values for each of
+ * `TASK_COLUMNS`, those of `TaskSummary`, and for `metadata` (notes of the task, `null` without any).
+ */
+export interface TaskCollection {
+  count: number;
+  /** How many there are; only the newest 50,000 are told. */
+  total: number;
+  backend: BackendName;
+  as_of: string;
+  server_now: string;
+}
+
+export const TASK_COLUMNS = [
+  "task_id",
+  "simulator",
+  "project",
+  "status",
+  "status_alias",
+  "is_terminal",
+  "is_killable",
+  "machine_type",
+  "created_at",
+  "submitted_at",
+  "computation_started_at",
+  "computation_ended_at",
+  "ended_at",
+  "computation_seconds",
+  "cost",
+  "output_files",
+  "output_packed_bytes",
+] as const satisfies readonly (keyof TaskSummary)[];
+
+/** Two tasks beside each other. Lists have two members, in the order asked for. */
+export interface TaskComparison {
+  tasks: TaskSummary[];
+  details: TaskDetails[];
+  inputs: ComparedInputs;
+}
+
+/** Inputs by name, size and CRC-32. */
+export interface ComparedInputs {
+  /** Number of files that are the same. */
+  same: number;
+  /** Files with another content, or that only one of the tasks has: its size is `null` at the other. */
+  differences: { name: string; sizes: (number | null)[] }[];
+  /** More files that differ than are named. */
+  left_out: number;
+  /** Why the inputs cannot be compared; the rest says nothing then. */
+  error: ServiceError | null;
+}
+
+/** How the kill of one task among several ended. */
+export interface TaskKill {
+  task_id: string;
+  outcome: KillOutcome | "failed";
+  error: ServiceError | null;
+}
+
+export type BatchState = "planned" | "running" | "done" | "failed" | "cancelled";
+
+/** State of a download of several tasks. Bytes are packed, of the tasks begun so far. */
+export interface BatchProgress {
+  batch_id: string;
+  state: BatchState;
+  tasks: number;
+  tasks_done: number;
+  files_done: number;
+  bytes: number;
+  bytes_done: number;
+  bytes_per_s: number | null;
+  /** Folder that holds one for each task, as shown to the user. */
+  target: string;
+  failures: { task_id: string; error: ServiceError }[];
+}
 
 /** Every method: its parameters and its result. Buffers are named in the comments. */
 export interface Methods {
   /** State of one task; asks the service unless a fresh answer is at hand. */
   "task.get": { params: { task_id: string; refresh?: boolean }; result: TaskSummary };
   "task.kill": { params: { task_id: string }; result: { outcome: KillOutcome; task: TaskSummary } };
+  /** From what is known; `refresh` asks the service when the answer is older than `refresh_in_s`. */
+  "task.details": { params: { task_id: string; refresh?: boolean }; result: TaskDetails };
+  "task.failure": { params: { task_id: string }; result: TaskFailure };
+  "logs.open": { params: { task_id: string; refresh?: boolean }; result: LogsOpened };
+  /** Result buffer 0: at most 1 MB of the text. `size`: how much can be read in all. */
+  "logs.read": {
+    params: { task_id: string; revision: string; name: string; offset: number; length: number };
+    result: { offset: number; length: number; size: number };
+  };
+  /** Result buffer 0: float64 numbers of lines that hold the query, the first 100,000. */
+  "logs.search": {
+    params: { task_id: string; revision: string; name: string; query: string };
+    result: { count: number };
+  };
+  /** Result buffer 0: the packed measures. */
+  "machine.metrics": { params: { task_id: string }; result: MachineMetrics };
   /** Result buffer 0: the packed listing. */
-  "outputs.list": { params: { task_id: string; refresh?: boolean }; result: FileListing };
+  "outputs.list": { params: { task_id: string; refresh?: boolean; folder?: string }; result: FileListing };
   /** Params buffer 0: gzip of a bit set over the listing (bit i of byte i>>3, lowest first); none: all files. */
-  "outputs.download": { params: { task_id: string; revision: string }; result: DownloadProgress };
+  "outputs.download": {
+    params: {
+      task_id: string;
+      revision: string;
+      folder?: string;
+      /** What becomes of files with another content; `error` unless given. */
+      overwrite?: Overwrite;
+      /** `false`: the archive as it is. */
+      uncompress?: boolean;
+    };
+    result: DownloadProgress;
+  };
   "outputs.cancel": { params: { download_id: string }; result: Record<string, never> };
+  "outputs.pause": { params: { download_id: string; paused: boolean }; result: Record<string, never> };
+  /** Downloads of the task on their way, or the last one, with the state of every file. */
+  "outputs.state": { params: { task_id: string }; result: { downloads: DownloadProgress[] } };
+  /** Compares the target folder by sizes; by contents too, as far as 64 MB go. */
+  "outputs.check": {
+    params: { task_id: string; revision: string; folder?: string };
+    result: LocalFiles;
+  };
+  /** Result buffer 0: bytes of the file from `offset` on, or its last ones. */
+  "outputs.preview": {
+    params: {
+      task_id: string;
+      revision: string;
+      index: number;
+      offset?: number;
+      length?: number;
+      end?: boolean;
+    };
+    result: FilePreview;
+  };
   /** Tells Python what is ticked (buffer 0: bit set as above, over `count` files). Only a kernel listens. */
   "outputs.select": {
     params: { task_id: string; revision: string; count: number };
     result: Record<string, never>;
   };
-  /** Newest first. */
+  /** Newest first. `ids`: as if there were no other tasks; those that the service does not know are left out. */
   "tasks.list": {
-    params: { last_n: number; status?: string };
+    params: { last_n: number; status?: string; ids?: string[] };
     result: { tasks: TaskSummary[]; total: number };
   };
+  /** Result buffer 0: the packed tasks. `refresh`: not satisfied with an answer of the last seconds. */
+  "tasks.all": { params: { refresh?: boolean; ids?: string[] }; result: TaskCollection };
+  "tasks.kill": { params: { task_ids: string[] }; result: { outcomes: TaskKill[] } };
+  /** The same files of each task, all if `null`. `plan`: only says where to. Progress: topic `batch/<id>`. */
+  "tasks.download": {
+    params: { task_ids: string[]; filenames: string[] | null; plan?: boolean; folder?: string };
+    result: BatchProgress;
+  };
+  /** Of two tasks. Takes as long as two listings of input archives. */
+  "tasks.compare": { params: { task_ids: string[] }; result: TaskComparison };
+  /** Tells Python which tasks are ticked. Only a kernel listens. */
+  "tasks.select": { params: { task_ids: string[] }; result: Record<string, never> };
+  "batch.cancel": { params: { batch_id: string }; result: Record<string, never> };
+  /** Whether the end of a task is told by a notice. A Jupyter server only, as the next one. */
+  "tasks.watch": { params: { task_id: string; on: boolean }; result: { on: boolean } };
+  /** A page shows a notice when it `is_first` to ask. */
+  "notices.seen": { params: { notice_id: string }; result: { is_first: boolean } };
 }
 
 export type Method = keyof Methods;
@@ -153,6 +467,14 @@ export type TaskEvent =
 
 /** Topic `tasks` carries these. */
 export type TasksEvent = { kind: "tasks"; tasks: TaskSummary[]; total: number };
+
+/** Topic `batch/<batch_id>` carries these. */
+export type BatchEvent = { kind: "batch"; batch: BatchProgress };
+
+/** Topic `notices` carries these, from a Jupyter server only; shown after `notices.seen`. */
+export type NoticeEvent =
+  | { kind: "away"; notice_id: string; since: string; finished: TaskSummary[]; failed: TaskSummary[] }
+  | { kind: "ended"; notice_id: string; task: TaskSummary };
 
 /* ---- envelopes ---- */
 
@@ -168,4 +490,9 @@ export type ServiceMessage =
   | { kind: "ack"; id: string }
   | { kind: "result"; id: string; result: unknown }
   | { kind: "error"; id: string; error: ServiceError }
-  | { kind: "event"; topic: string; revision: number; event: TaskEvent | TasksEvent };
+  | {
+      kind: "event";
+      topic: string;
+      revision: number;
+      event: TaskEvent | TasksEvent | BatchEvent | NoticeEvent;
+    };

@@ -65,3 +65,17 @@ export function isOld(task: TaskSummary, connected: boolean): boolean {
 export function isQueued(task: TaskSummary): boolean {
   return !task.is_terminal && statusLook(task.status) === waiting;
 }
+
+/** The service's figure once it has one, else counted from its stamps. */
+export function runtimeSeconds(task: TaskSummary, now: number): number | null {
+  if (task.computation_seconds !== null) return task.computation_seconds;
+  const end = task.computation_ended_at ?? task.ended_at;
+  return secondsBetween(
+    task.computation_started_at,
+    end === null ? (task.is_terminal ? null : now) : Date.parse(end),
+  );
+}
+
+export function secondsBetween(start: string | null, end: number | null): number | null {
+  return start === null || end === null ? null : (end - Date.parse(start)) / 1000;
+}

@@ -1,45 +1,73 @@
 import { computed, effect, type ReadonlySignal, signal } from "@preact/signals";
-import { asServiceError, type Connection, isAbort, type TopicEvent } from "./connection";
-import { formatCount } from "./format";
-import type { DownloadProgress, ServiceError, TaskSummary } from "./protocol";
+import {
+  asServiceError,
+  type CallOptions,
+  type Connection,
+  isAbort,
+  type Reply,
+  type TopicEvent,
+} from "./connection";
+import { DetailsStore } from "./details-store";
+import { FilesStore } from "./files-store";
+import { LogsStore } from "./logs-store";
+import { MachineStore } from "./machine-store";
+import type { Method, Methods, ServiceError, TaskSummary } from "./protocol";
 import { isOld, statusWord } from "./status";
-import { FileModel } from "./table/file-model";
-import { gzip, unpackListing } from "./table/listing";
 
 /** Where an act of the user stands. `waiting`: the kernel or server has not taken it yet. */
 export type Act = "idle" | "sent" | "waiting";
 
-export type FilesState =
-  | { kind: "none" }
-  | { kind: "loading"; waiting: boolean }
-  | { kind: "ready"; model: FileModel }
-  | { kind: "failed"; error: ServiceError };
-
 /** A failed act of the user, until it is dismissed or tried again. */
 export interface Failure {
-  act: "kill" | "download" | "cancel" | "refresh";
+  act: "kill" | "download" | "cancel" | "pause" | "refresh";
   error: ServiceError;
 }
 
-/** Python hears of a selection when the user pauses, not at each tick. */
-const SELECTION_PAUSE_MS = 50;
+export const TABS = ["files", "logs", "machine", "details"] as const;
+export type Tab = (typeof TABS)[number];
 
-/** State of one monitor. Everything that need not survive the page lives here, nothing else does. */
+/** Acts by key, as `KeyboardEvent.key` names it. */
+export type KeyMap = Readonly<Record<string, () => void>>;
+
+/** Errors that no further try of this view can mend. */
+const ORPHANED: ReadonlySet<string> = new Set(["AccountChangedError", "UnknownBackendError"]);
+
+/** What a host may change in a monitor. */
+export interface MonitorOptions {
+  /** Whether keys without Ctrl or Alt act, e.g. K; hosts with such keys of their own switch them off. */
+  singleKeys?: boolean;
+  /** Opens a folder of downloads; no host, no menu entry. */
+  openFolder?: (path: string) => void;
+  /** Nothing can be killed here. */
+  readonly?: boolean;
+  /** False: nothing can be downloaded either, as where nobody has trusted the notebook. */
+  downloads?: boolean;
+  /** Shows the task anew, as the service and account are by now; no host, no such button. */
+  reload?: () => void;
+  /** Shared by several views of one task, which then tick the same files. */
+  inStep?: Set<FilesStore>;
+}
+
+/**
+ * State of one monitor. Everything that need not survive the page lives here, nothing else does.
+ * What only one tab shows lives in a store of its own, made when it is first asked for.
+ */
 export class MonitorStore {
   readonly task = signal<TaskSummary | null>(null);
   /** The task could not be asked for at all. */
   readonly loadError = signal<ServiceError | null>(null);
+  /** Nobody answers for this view any more: the key or the service is another one by now. */
+  readonly orphaned = signal<ServiceError | null>(null);
   readonly refreshing = signal<Act>("idle");
-  readonly files = signal<FilesState>({ kind: "none" });
-  /** Counts changes inside the file model, which is not made of signals. */
-  readonly filesVersion = signal(0);
-  readonly download = signal<DownloadProgress | null>(null);
-  readonly downloading = signal<Act>("idle");
-  readonly cancelling = signal(false);
+  readonly tab = signal<Tab>("files");
+  /** What keys do at present: the view's own, then those of the tab that is open. */
+  readonly keys = new Set<KeyMap>();
   readonly killing = signal<Act>("idle");
   /** The service's time at which the user's kill was taken. */
   readonly killAskedAt = signal<number | null>(null);
   readonly askingKill = signal(false);
+  /** The list of keys is open. */
+  readonly showingKeys = signal(false);
   readonly failure = signal<Failure | null>(null);
   /** Said once to screen readers. */
   readonly announcement = signal("");
@@ -47,36 +75,65 @@ export class MonitorStore {
   readonly now = signal(Date.now());
   readonly connected: ReadonlySignal<boolean>;
   readonly isOld: ReadonlySignal<boolean>;
+  readonly details: DetailsStore;
+  /** Tells the ids of one monitor's elements from another's. */
+  readonly uid: string;
 
   readonly #connection: Connection;
   readonly #stops: (() => void)[] = [];
   readonly #abort = new AbortController();
   /** The service's clock minus ours, in ms. */
   #clockOffset = 0;
-  #selectionTimer: ReturnType<typeof setTimeout> | undefined;
-  /** File states that came before the listing they count in. */
-  #earlyChanges: DownloadProgress[] = [];
   #visible = true;
+  #files: FilesStore | undefined;
+  #logs: LogsStore | undefined;
+  #machine: MachineStore | undefined;
 
   constructor(
     connection: Connection,
     readonly taskId: string,
     remembered: TaskSummary | null = null,
+    readonly options: MonitorOptions = {},
   ) {
     this.#connection = connection;
     this.connected = connection.connected;
     this.task.value = remembered;
-    this.isOld = computed(() => this.task.value !== null && isOld(this.task.value, this.connected.value));
+    this.isOld = computed(
+      () =>
+        this.task.value !== null &&
+        isOld(this.task.value, this.connected.value && this.orphaned.value === null),
+    );
+    this.details = new DetailsStore(this);
+    monitors += 1;
+    this.uid = `iw${monitors}`;
   }
 
   get peer(): "kernel" | "server" {
     return this.#connection.peer;
   }
 
-  /** Number of ticked files. Read it beside `filesVersion`. */
-  get selectedFiles(): number {
-    const files = this.files.peek();
-    return files.kind === "ready" ? files.model.selection.files : 0;
+  get files(): FilesStore {
+    this.#files ??= new FilesStore(this);
+    return this.#files;
+  }
+
+  get logs(): LogsStore {
+    this.#logs ??= new LogsStore(this);
+    return this.#logs;
+  }
+
+  get machine(): MachineStore {
+    this.#machine ??= new MachineStore(this);
+    return this.#machine;
+  }
+
+  get isClosed(): boolean {
+    return this.#abort.signal.aborted;
+  }
+
+  /** Whether somebody can see the monitor now. */
+  get isSeen(): boolean {
+    return this.#visible && !document.hidden;
   }
 
   start(): void {
@@ -87,12 +144,49 @@ export class MonitorStore {
     );
     this.#stops.push(unsubscribe, this.#keepTime(), this.#loadFilesAtTheEnd());
     void this.refresh(false);
+    this.#stops.push(this.details.start());
   }
 
   dispose(): void {
     this.#abort.abort();
-    clearTimeout(this.#selectionTimer);
     for (const stop of this.#stops) stop();
+    for (const part of [this.details, this.#files, this.#logs, this.#machine]) part?.dispose();
+  }
+
+  /** Whether there is something to kill, and somebody who may. */
+  get mayKill(): boolean {
+    return this.options.readonly !== true && this.task.value?.is_killable === true && !this.orphaned.value;
+  }
+
+  get mayDownload(): boolean {
+    return this.options.downloads !== false;
+  }
+
+  /** A call that ends with the monitor. */
+  async call<M extends Method>(
+    method: M,
+    params: Methods[M]["params"],
+    options: CallOptions = {},
+  ): Promise<Reply<M>> {
+    try {
+      const reply = await this.#connection.call(method, params, { signal: this.#abort.signal, ...options });
+      this.orphaned.value = null;
+      return reply;
+    } catch (error) {
+      const detail = asServiceError(error);
+      if (ORPHANED.has(detail.type)) this.orphaned.value = detail;
+      throw error;
+    }
+  }
+
+  /** Says something to screen readers. Said in a row, only the last is heard: one change, one message. */
+  announce(text: string): void {
+    this.announcement.value = text;
+  }
+
+  fail(act: Failure["act"], error: unknown): void {
+    const detail = asServiceError(error);
+    if (!ORPHANED.has(detail.type)) this.failure.value = { act, error: detail }; // else a banner says so
   }
 
   /** A view that nobody sees keeps its clock still. */
@@ -109,61 +203,27 @@ export class MonitorStore {
     this.refreshing.value = "sent";
     if (this.failure.peek()?.act === "refresh") this.failure.value = null;
     try {
-      const { result } = await this.#connection.call(
+      const { result } = await this.call(
         "task.get",
         { task_id: this.taskId, refresh: byUser },
-        { signal: this.#abort.signal, onWaiting: (waiting) => setAct(this.refreshing, waiting) },
+        { onWaiting: (waiting) => setAct(this.refreshing, waiting) },
       );
       this.#accept(result);
-      if (byUser && this.files.peek().kind !== "none") await this.loadFiles(true);
+      if (!byUser) return;
+      void this.details.load();
+      if (this.files.state.peek().kind !== "none") await this.files.load(true);
     } catch (error) {
       if (isAbort(error)) return;
       const detail = asServiceError(error);
       if (this.task.peek() === null) this.loadError.value = detail;
-      else if (byUser && this.connected.peek()) this.failure.value = { act: "refresh", error: detail };
+      else if (byUser && this.connected.peek()) this.fail("refresh", error);
     } finally {
       this.refreshing.value = "idle";
     }
   }
 
-  async loadFiles(refresh = false): Promise<void> {
-    const before = this.files.peek();
-    const older = before.kind === "ready" ? before.model : null;
-    if (before.kind === "loading") return;
-    // Rows that are there stay until better ones have come.
-    if (older === null) this.files.value = { kind: "loading", waiting: false };
-    try {
-      const { result, buffers } = await this.#connection.call(
-        "outputs.list",
-        { task_id: this.taskId, refresh },
-        {
-          signal: this.#abort.signal,
-          onWaiting: (waiting) => {
-            if (this.files.peek().kind === "loading") this.files.value = { kind: "loading", waiting };
-          },
-        },
-      );
-      if (older?.listing.meta.revision === result.revision) return;
-      const frame = buffers[0];
-      if (frame === undefined) throw new Error("The file list came without its data.");
-      const model = new FileModel(await unpackListing(result, frame));
-      if (this.#abort.signal.aborted) return;
-      if (older !== null) model.inherit(older);
-      for (const progress of this.#earlyChanges) this.#applyChanges(model, progress);
-      this.#earlyChanges = [];
-      this.files.value = { kind: "ready", model };
-      this.filesVersion.value += 1;
-    } catch (error) {
-      if (isAbort(error)) return;
-      if (older === null) this.files.value = { kind: "failed", error: asServiceError(error) };
-      else this.failure.value = { act: "refresh", error: asServiceError(error) };
-    }
-  }
-
   askKill(): void {
-    if (this.task.peek()?.is_killable && this.connected.peek() && this.killing.peek() === "idle") {
-      this.askingKill.value = true;
-    }
+    if (this.mayKill && this.connected.peek() && this.killing.peek() === "idle") this.askingKill.value = true;
   }
 
   keepRunning(): void {
@@ -175,75 +235,23 @@ export class MonitorStore {
     this.failure.value = null;
     setAct(this.killing, false);
     try {
-      const { result } = await this.#connection.call(
+      const { result } = await this.call(
         "task.kill",
         { task_id: this.taskId },
-        { intent: "kill", signal: this.#abort.signal, onWaiting: (waiting) => setAct(this.killing, waiting) },
+        { intent: "kill", onWaiting: (waiting) => setAct(this.killing, waiting) },
       );
       this.#accept(result.task);
-      if (result.outcome === "already-ended") this.announcement.value = "The task had already ended.";
+      if (result.outcome === "already-ended") this.announce("The task had already ended.");
       else if (!result.task.is_terminal) this.killAskedAt.value = Date.parse(result.task.server_now);
     } catch (error) {
-      if (!isAbort(error)) this.#fail("kill", error);
+      if (!isAbort(error)) this.fail("kill", error);
     } finally {
       this.killing.value = "idle";
     }
   }
 
-  async startDownload(what: "selection" | "all"): Promise<void> {
-    const files = this.files.peek();
-    if (files.kind !== "ready") return;
-    const { model } = files;
-    this.failure.value = null;
-    if (this.downloading.peek() === "idle") this.downloading.value = "sent";
-    try {
-      const buffers = what === "all" ? [] : [await gzip(model.packSelection())];
-      const { result } = await this.#connection.call(
-        "outputs.download",
-        { task_id: this.taskId, revision: model.listing.meta.revision },
-        {
-          buffers,
-          intent: "download",
-          signal: this.#abort.signal,
-          onWaiting: (waiting) => setAct(this.downloading, waiting),
-        },
-      );
-      // Events of this download may have overtaken the answer: they know more.
-      if (this.download.peek()?.download_id !== result.download_id) this.#follow(result);
-    } catch (error) {
-      if (!isAbort(error)) this.#fail("download", error);
-    } finally {
-      this.downloading.value = "idle";
-    }
-  }
-
-  async cancelDownload(): Promise<void> {
-    const download = this.download.peek();
-    if (download?.state !== "running") return;
-    this.cancelling.value = true;
-    try {
-      await this.#connection.call(
-        "outputs.cancel",
-        { download_id: download.download_id },
-        { intent: "cancel", signal: this.#abort.signal },
-      );
-    } catch (error) {
-      this.cancelling.value = false;
-      if (!isAbort(error)) this.#fail("cancel", error);
-    }
-  }
-
   dismissFailure(): void {
     this.failure.value = null;
-  }
-
-  /** The file model changed under the user's hand. `selection`: what is ticked did. */
-  filesChanged(selection: boolean): void {
-    this.filesVersion.value += 1;
-    if (!selection) return;
-    if (this.download.peek()?.state !== "running") this.download.value = null;
-    clearTimeout(this.#selectionTimer);
-    if (this.peer === "kernel") this.#selectionTimer = setTimeout(this.#tellSelection, SELECTION_PAUSE_MS);
   }
 
   // ---- what comes in ----
@@ -255,7 +263,7 @@ export class MonitorStore {
 
   readonly #onEvent = (event: TopicEvent): void => {
     if (event.kind === "task") this.#accept(event.task);
-    else if (event.kind === "download") this.#follow(event.download);
+    else if (event.kind === "download") this.files.follow(event.download);
   };
 
   #accept(next: TaskSummary): void {
@@ -271,50 +279,8 @@ export class MonitorStore {
       this.killAskedAt.value = null;
       this.askingKill.value = false;
     }
-    if (before !== null && before.status !== next.status)
-      this.announcement.value = `Task is now ${statusWord(next)}.`;
+    if (before !== null && before.status !== next.status) this.announce(`Task is now ${statusWord(next)}.`);
   }
-
-  #follow(progress: DownloadProgress): void {
-    const before = this.download.peek();
-    this.download.value = progress;
-    const files = this.files.peek();
-    if (files.kind === "ready") {
-      this.#applyChanges(files.model, progress);
-      this.filesVersion.value += 1;
-    } else {
-      this.#earlyChanges.push(progress);
-    }
-    if (progress.state === "running") return;
-    this.cancelling.value = false;
-    if (progress.state === "failed" && progress.error !== null) {
-      this.failure.value = { act: "download", error: progress.error };
-    }
-    if (before?.state === "running") this.announcement.value = downloadOutcome(progress);
-  }
-
-  #applyChanges(model: FileModel, progress: DownloadProgress): void {
-    if (progress.revision !== model.listing.meta.revision) return;
-    model.applyChanges(progress.changed, progress.reasons);
-    if (progress.state !== "running") model.forgetUnfinished();
-  }
-
-  #fail(act: Failure["act"], error: unknown): void {
-    this.failure.value = { act, error: asServiceError(error) };
-  }
-
-  readonly #tellSelection = async (): Promise<void> => {
-    const files = this.files.peek();
-    if (files.kind !== "ready" || !this.connected.peek()) return;
-    const { model } = files;
-    const { revision } = model.listing.meta;
-    const buffers = [await gzip(model.packSelection())];
-    const params = { task_id: this.taskId, revision, count: model.count };
-    // Nothing on screen hangs on this call: a lost one is mended by the next tick.
-    await this.#connection
-      .call("outputs.select", params, { buffers, signal: this.#abort.signal })
-      .catch(() => {});
-  };
 
   // ---- time and files ----
 
@@ -328,7 +294,7 @@ export class MonitorStore {
       clearInterval(timer);
       if (this.task.value?.is_terminal === true) return;
       timer = setInterval(() => {
-        if (this.#visible && !document.hidden) this.#readClock();
+        if (this.isSeen) this.#readClock();
       }, 1000);
     });
     return () => {
@@ -340,18 +306,14 @@ export class MonitorStore {
   #loadFilesAtTheEnd(): () => void {
     return effect(() => {
       const task = this.task.value;
-      if (task?.is_terminal && task.output_files !== 0 && this.files.peek().kind === "none")
-        void this.loadFiles();
+      if (task?.is_terminal && task.output_files !== 0 && this.files.state.peek().kind === "none")
+        void this.files.load();
     });
   }
 }
 
-function setAct(act: { value: Act }, waiting: boolean): void {
-  act.value = waiting ? "waiting" : "sent";
-}
+let monitors = 0;
 
-function downloadOutcome({ state, files, files_done, target }: DownloadProgress): string {
-  if (state === "done") return `${formatCount(files)} files verified in ${target}.`;
-  if (state === "cancelled") return "Download cancelled.";
-  return `Download failed, ${formatCount(files_done)} of ${formatCount(files)} files delivered.`;
+export function setAct(act: { value: Act }, waiting: boolean): void {
+  act.value = waiting ? "waiting" : "sent";
 }

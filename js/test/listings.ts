@@ -35,7 +35,7 @@ export function modelOf(...names: string[]): FileModel {
 }
 
 export function shownNames(model: FileModel): string[] {
-  return Array.from({ length: model.rowCount }, (_, row) => model.name(model.fileAt(row)));
+  return Array.from({ length: model.rowCount }, (_, row) => model.name(model.itemAt(row)));
 }
 
 /** The frame that the service would send. */

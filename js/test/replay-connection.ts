@@ -5,6 +5,7 @@ import {
   type EventListener,
   type Reply,
   ServiceFailure,
+  type TopicEvent,
   Topics,
 } from "../src/connection";
 import type { ClientMessage, Method, Methods, ServiceError, ServiceMessage } from "../src/protocol";
@@ -22,8 +23,13 @@ interface Recorded {
   buffers?: string[];
 }
 
+interface Answered {
+  result: unknown;
+  buffers: ArrayBuffer[];
+}
+
 interface Answer {
-  outcome: { result: unknown; buffers: ArrayBuffer[] } | ServiceError;
+  outcome: Answered | ServiceError;
 }
 
 export interface SentCall {
@@ -41,6 +47,8 @@ export class ReplayConnection implements Connection {
   /** Methods that stay unanswered; `waiting` ones are not even taken. */
   readonly held = new Set<Method>();
   readonly waiting = new Set<Method>();
+  /** Answers that depend on what is asked. */
+  readonly handlers = new Map<Method, (params: object) => Answered | Promise<Answered>>();
   readonly #answers = new Map<Method, Answer[]>();
   readonly #events: Extract<ServiceMessage, { kind: "event" }>[] = [];
   readonly #topics = new Topics();
@@ -62,6 +70,8 @@ export class ReplayConnection implements Connection {
         abort?.addEventListener("abort", () => reject(abort.reason));
       });
     }
+    const handler = this.handlers.get(method);
+    if (handler !== undefined) return (await handler(params)) as Reply<M>;
     // The last answer serves for good: a state asked for again has not changed.
     const answers = this.#answers.get(method) ?? [];
     const answer = answers.length > 1 ? answers.shift() : answers[0];
@@ -80,6 +90,11 @@ export class ReplayConnection implements Connection {
     for (const { topic, revision, event } of this.#events.splice(0, count)) {
       this.#topics.deliver(topic, revision, event);
     }
+  }
+
+  /** Delivers an event that was not recorded. */
+  deliver(topic: string, revision: number, event: TopicEvent): void {
+    this.#topics.deliver(topic, revision, event);
   }
 
   disconnect(): void {

@@ -378,7 +378,7 @@ def test_a_file_in_the_way_fails_the_download_and_is_kept(service, backend, fini
     )
     end = page.read(state="failed")
 
-    assert end["error"]["type"] == "DestinationError"
+    assert end["error"]["type"] == "FileConflictError"
     assert mine.read_text() == "mine"
 
 

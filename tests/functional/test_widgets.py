@@ -25,7 +25,7 @@ from inductiva_widgets.api.config import ApiKey, Config, normalise_url
 from inductiva_widgets.api.http import ApiTransport
 from inductiva_widgets.backend import Backend
 from inductiva_widgets.errors import UserInputError
-from inductiva_widgets.notebook import display
+from inductiva_widgets.notebook import display, magics
 from inductiva_widgets.service import dispatch
 
 EVIL = "<img src=x onerror=alert(1)>"
@@ -102,11 +102,13 @@ class View:
 @pytest.fixture
 def notebook(monkeypatch):
     """Surroundings of a kernel: comms, the services and monitors of this test only."""
-    services, monitors = {}, {}
+    services, monitors, tables = {}, {}, {}
     monkeypatch.setattr(comm, "create_comm", RecordingComm)
     monkeypatch.setattr(dispatch, "_services", services)
     monkeypatch.setattr(display, "_monitors", monitors)
+    monkeypatch.setattr(display, "_tables", tables)
     monkeypatch.setattr(display, "in_kernel", lambda: True)
+    monkeypatch.setattr(display, "shows_widgets", display.in_kernel)
     monkeypatch.setattr(backends, "_default", None)
     made_before = set(_instances)
     yield
@@ -204,6 +206,9 @@ def listing(view, task_id):
         ("task.get", {"task_id": "…"}, "result"),
         ("outputs.list", {"task_id": "…"}, "result"),
         ("outputs.cancel", {"download_id": "none"}, "result"),
+        ("task.details", {"task_id": "…"}, "result"),
+        ("task.failure", {"task_id": "…"}, "result"),
+        ("task.details", {"task_id": "nosuchtask"}, "error"),
         ("task.get", {"task_id": "nosuchtask"}, "error"),
         ("task.get", {"task_id": None}, "error"),
         ("task.get", None, "error"),
@@ -507,7 +512,7 @@ def test_the_last_download_is_kept_for_python(monitor, view):
 
 
 def watched(backend):
-    return [s.task_id for s in backend.watcher._subscriptions]
+    return [s.task_id for group in backend.watcher._subscriptions.values() for s in group]
 
 
 def settled(monitor):
@@ -542,7 +547,7 @@ def test_subscribing_again_starts_revisions_at_one_and_keeps_one_watching(monito
     view.next_event("task")
 
     assert view.events[-1]["revision"] == 1
-    assert len(backend.watcher._subscriptions) == 1
+    assert watched(backend) == [monitor.task_id]
     assert len(monitor._service.hub._listeners[topic]) == 1
 
 
@@ -615,7 +620,8 @@ def test_the_page_that_closes_the_comm_closes_nothing_twice(monitor, view):
 
 def official(backend, task_id, host=None):
     """A task of the official client, as far as it is looked at."""
-    configuration = SimpleNamespace(host=host or backend.config.url)
+    keys = {"APIKeyHeader": backend.config.key.reveal()}
+    configuration = SimpleNamespace(host=host or backend.config.url, api_key=keys)
     api = SimpleNamespace(api_client=SimpleNamespace(configuration=configuration))
     kind = type("Task", (), {"__module__": "inductiva.tasks.task", "id": task_id, "_api": api})
     return kind()
@@ -642,6 +648,19 @@ def test_an_official_task_of_another_service_is_refused(backend, finished, monke
 
     with pytest.raises(UserInputError, match="another service"):
         TaskMonitor(official(backend, finished, host))
+
+
+@pytest.mark.parametrize("key", ["another-key", 7, None])
+def test_an_official_task_of_another_account_is_refused(backend, finished, monkeypatch, key):
+    monkeypatch.setattr(backends, "_default", backend)
+    task = official(backend, finished)
+    task._api.api_client.configuration.api_key = {"APIKeyHeader": key} if key else {}
+
+    with pytest.raises(UserInputError, match="another API key") as refused:
+        TaskMonitor(task)
+
+    assert backend.config.key.reveal() not in str(refused.value)
+    assert "another-key" not in str(refused.value)
 
 
 def test_a_task_has_one_monitor_until_that_is_closed(backend, finished):
@@ -762,7 +781,12 @@ def test_a_service_that_is_down_still_gives_a_bundle_at_once(tmp_path, notebook)
 def shell():
     from IPython.core.formatters import DisplayFormatter
 
-    return SimpleNamespace(display_formatter=DisplayFormatter())
+    lines = {}
+    return SimpleNamespace(
+        display_formatter=DisplayFormatter(),
+        magics_manager=SimpleNamespace(magics={"line": lines}),
+        register_magic_function=lambda magic, kind, name: lines.update({name: magic}),
+    )
 
 
 def test_official_tasks_display_as_monitors_after_load_ext(backend, finished, shell, monkeypatch):
@@ -770,13 +794,15 @@ def test_official_tasks_display_as_monitors_after_load_ext(backend, finished, sh
     task = official(backend, finished)
     assert WIDGET_MIME not in shell.display_formatter.format(task)[0]
 
-    display.load_ipython_extension(shell)
-    display.load_ipython_extension(shell)
+    magics.load_ipython_extension(shell)
+    magics.load_ipython_extension(shell)
     assert WIDGET_MIME in shell.display_formatter.format(task)[0]
+    assert set(shell.magics_manager.magics["line"]) == {"tasks", "task"}
 
-    display.unload_ipython_extension(shell)
+    magics.unload_ipython_extension(shell)
     assert WIDGET_MIME not in shell.display_formatter.format(task)[0]
-    display.unload_ipython_extension(shell)
+    assert shell.magics_manager.magics["line"] == {}
+    magics.unload_ipython_extension(shell)
 
 
 def test_waiting_outside_a_notebook_prints_each_status_once(engine, backend, monkeypatch, capsys):
@@ -788,4 +814,4 @@ def test_waiting_outside_a_notebook_prints_each_status_once(engine, backend, mon
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == len({line.split(maxsplit=1)[1] for line in lines})
     assert lines[-1].endswith("Success")
-    wait_until(lambda: backend.watcher._subscriptions == [])
+    wait_until(lambda: not backend.watcher._subscriptions)

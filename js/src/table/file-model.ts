@@ -1,8 +1,13 @@
-import { FileState } from "../protocol";
+import { FileTree, type Sums, TOP, treeRows } from "./file-tree";
 import { type Listing, lineStarts } from "./listing";
+import { LocalCopies } from "./local-copies";
 import { naturalOrder } from "./natural-sort";
+import { numericOrder } from "./numeric-sort";
+import { fitsGlob, type Pattern, readPattern } from "./pattern";
 
-export type Column = "name" | "size" | "packed";
+export type Column = "name" | "size" | "packed" | "local";
+export type Form = "tree" | "list";
+export type Ticked = "none" | "some" | "all";
 
 export interface Totals {
   files: number;
@@ -11,99 +16,226 @@ export interface Totals {
 }
 
 /**
- * What the file table shows, in typed arrays: order, filter, selection and the state of the
- * local copies. Files are named by their index in the listing, rows by their place on screen.
+ * What the file table shows, in typed arrays: order, folders, filter, selection and the state of the
+ * local copies. Files are named by their index in the listing, rows by their place on screen. What
+ * stands in a row is an *item*: a file `i` as `i`, a folder `f` as `~f`, which is negative.
  */
 export class FileModel {
   readonly count: number;
   readonly total: Totals;
+  form: Form;
   column: Column = "name";
   descending = false;
   query = "";
-  /** Local copy of each file, as `FileState`. */
-  readonly states: Uint8Array;
-  /** Why a file failed. */
-  readonly reasons = new Map<number, string>();
+  pattern: Pattern | null = null;
+  readonly local: LocalCopies;
 
+  readonly #byName: Uint32Array;
   readonly #selected: Uint8Array;
   #selection: Totals = { files: 0, bytes: 0, packed: 0 };
-  /** File of each row. */
-  #rows: Uint32Array;
-  #byName: Uint32Array | null = null;
+  /** All files in the present order, until that changes. */
+  #order: Uint32Array | null = null;
+  /** Files that the search found, in order, and a mark for each; `null`: all. */
+  #found: Uint32Array;
+  #hits: Uint8Array | null = null;
+  #rows: Int32Array | Uint32Array;
+  #tree: FileTree | null = null;
+  /** Which folders are open, without a search and in its result. */
+  #open = new Uint8Array(0);
+  #openInSearch = new Uint8Array(0);
+  #sums: Sums | null = null;
+  /** Selected files among those found, below each folder. */
+  #ticked: Uint32Array | null = null;
   #searchable: { text: string; starts: Uint32Array } | null = null;
 
-  constructor(readonly listing: Listing) {
+  constructor(
+    readonly listing: Listing,
+    form: Form = "list",
+  ) {
+    this.form = form;
     this.count = listing.meta.count;
-    this.states = new Uint8Array(this.count);
+    this.local = new LocalCopies(this.count);
     this.#selected = new Uint8Array(this.count);
     this.total = { files: this.count, bytes: sum(listing.sizes), packed: sum(listing.packed) };
-    this.#rows = this.#sorted();
+    this.#byName = naturalOrder(listing.names);
+    this.#found = this.#byName;
+    this.#rows = this.#makeRows();
   }
 
-  /** Rows on screen: files found by the search. */
+  // ---- rows ----
+
   get rowCount(): number {
     return this.#rows.length;
   }
 
-  /** File in a row. */
-  fileAt(row: number): number {
+  /** Files found by the search. */
+  get foundCount(): number {
+    return this.#found.length;
+  }
+
+  itemAt(row: number): number {
     return this.#rows[row] ?? 0;
   }
 
-  rowOf(file: number): number {
-    return this.#rows.indexOf(file);
+  rowOf(item: number): number {
+    return (this.#rows as Int32Array).indexOf(item);
   }
 
-  name(file: number): string {
-    return this.listing.names.at(file);
+  /** Full path of a file or folder. */
+  name(item: number): string {
+    return item < 0 ? this.tree.path(~item) : this.listing.names.at(item);
   }
 
-  size(file: number): number {
-    return this.listing.sizes[file] ?? 0;
+  /** Bytes of a file, or of what was found below a folder. */
+  size(item: number): number {
+    return (item < 0 ? this.sums.bytes[~item] : this.listing.sizes[item]) ?? 0;
   }
 
-  packed(file: number): number {
-    return this.listing.packed[file] ?? 0;
+  packed(item: number): number {
+    return (item < 0 ? this.sums.packed[~item] : this.listing.packed[item]) ?? 0;
   }
 
-  // ---- order and search ----
+  /** Found files below a folder. */
+  filesBelow(folder: number): number {
+    return this.sums.files[folder] ?? 0;
+  }
+
+  /** Folders above an item; 0 in the list. */
+  depth(item: number): number {
+    if (this.form === "list") return 0;
+    const { tree } = this;
+    if (item < 0) return tree.depth[~item] ?? 0;
+    const folder = tree.folderOf[item] ?? TOP;
+    return folder === TOP ? 0 : (tree.depth[folder] ?? 0) + 1;
+  }
+
+  get tree(): FileTree {
+    if (this.#tree === null) {
+      this.#tree = new FileTree(this.listing, this.#byName);
+      this.#open = new Uint8Array(this.#tree.count);
+      this.#openInSearch = new Uint8Array(this.#tree.count).fill(1);
+      this.#openOnlyFolders(this.#tree);
+    }
+    return this.#tree;
+  }
+
+  /** Sums over the found files, by folder. */
+  get sums(): Sums {
+    const { sizes, packed } = this.listing;
+    this.#sums ??= this.tree.sums(sizes, packed, this.#hits);
+    return this.#sums;
+  }
+
+  // ---- form, order, search ----
+
+  setForm(form: Form): void {
+    this.form = form;
+    this.#rows = this.#makeRows();
+  }
 
   sortBy(column: Column, descending: boolean): void {
     this.column = column;
     this.descending = descending;
-    this.#rows = this.#found(this.#sorted());
+    this.#order = null;
+    this.#found = this.#filtered();
+    this.#rows = this.#makeRows();
   }
 
   search(query: string): void {
     this.query = query;
-    this.#rows = this.#found(this.#sorted());
+    this.pattern = readPattern(query);
+    this.#hits = this.pattern === null ? null : this.#hitsOf(this.pattern);
+    this.#sums = null;
+    this.#ticked = null;
+    this.#openInSearch.fill(1);
+    this.#found = this.#filtered();
+    this.#rows = this.#makeRows();
+  }
+
+  isOpen(folder: number): boolean {
+    return this.#opened[folder] === 1;
+  }
+
+  setOpen(folder: number, open: boolean): void {
+    this.#opened[folder] = Number(open);
+    this.#rows = this.#makeRows();
+  }
+
+  /** The folder that holds an item, as an item; `null` at the top. */
+  parentOf(item: number): number | null {
+    const folder = item < 0 ? this.tree.parent[~item] : this.tree.folderOf[item];
+    return folder === undefined || folder === TOP ? null : ~folder;
+  }
+
+  get #opened(): Uint8Array {
+    return this.pattern === null ? this.#open : this.#openInSearch;
+  }
+
+  /** A folder that is all there is needs no click to be looked into. */
+  #openOnlyFolders(tree: FileTree): void {
+    const { files } = this.sums;
+    for (let folder = 0; folder < tree.count && files[folder] === this.count; folder += 1)
+      this.#open[folder] = 1;
+  }
+
+  #makeRows(): Int32Array | Uint32Array {
+    if (this.form === "list") return this.#found;
+    const { tree } = this;
+    return treeRows(tree, this.#found, this.#folderOrder(), this.sums.files, this.#opened);
+  }
+
+  /** Folders by their sums where files go by size; a state has no sum, so there by name. */
+  #folderOrder(): Uint32Array {
+    const order = Uint32Array.from({ length: this.tree.count }, (_, folder) => folder);
+    if (this.column === "name") return this.descending ? order.reverse() : order;
+    if (this.column === "local") return order;
+    return numericOrder(this.column === "size" ? this.sums.bytes : this.sums.packed, order, this.descending);
   }
 
   #sorted(): Uint32Array {
-    this.#byName ??= naturalOrder(this.listing.names);
-    if (this.column === "name") return this.descending ? this.#byName.slice().reverse() : this.#byName;
-    const { sizes, packed } = this.listing;
-    return numericOrder(this.column === "size" ? sizes : packed, this.#byName, this.descending);
+    this.#order ??= this.#sort();
+    return this.#order;
   }
 
-  /** Those of `order` whose name contains the search text, case aside. */
-  #found(order: Uint32Array): Uint32Array {
-    const needle = this.query.trim().toLowerCase();
-    if (needle === "" || needle.includes("\n")) return order;
-    const { text, starts } = this.#lowerCase();
-    const hits = new Uint8Array(this.count);
+  #sort(): Uint32Array {
+    const { sizes, packed } = this.listing;
+    switch (this.column) {
+      case "name":
+        return this.descending ? this.#byName.slice().reverse() : this.#byName;
+      case "local":
+        return numericOrder(this.local.ranks(), this.#byName, this.descending);
+      default:
+        return numericOrder(this.column === "size" ? sizes : packed, this.#byName, this.descending);
+    }
+  }
+
+  #filtered(): Uint32Array {
+    const order = this.#sorted();
+    const hits = this.#hits;
+    if (hits === null) return order;
     let found = 0;
+    const files = new Uint32Array(order.length);
+    for (const file of order) if (hits[file] === 1) files[found++] = file;
+    return files.subarray(0, found);
+  }
+
+  #hitsOf(pattern: Pattern): Uint8Array {
+    const hits = new Uint8Array(this.count);
+    const { text, starts } = this.#lowerCase();
+    if (pattern.isGlob) {
+      for (let file = 0; file < this.count; file += 1) {
+        const end = (starts[file + 1] as number) - 1;
+        hits[file] = Number(fitsGlob(pattern.text, text, starts[file] as number, end));
+      }
+      return hits;
+    }
     let line = 0;
     // One walk over the joined text: it skips from a hit to the next line.
-    for (let at = text.indexOf(needle); at >= 0; at = text.indexOf(needle, starts[line + 1])) {
+    for (let at = text.indexOf(pattern.text); at >= 0; at = text.indexOf(pattern.text, starts[line + 1])) {
       line = lineAt(starts, at, line);
       hits[line] = 1;
-      found += 1;
     }
-    const rows = new Uint32Array(found);
-    let row = 0;
-    for (const file of order) if (hits[file] === 1) rows[row++] = file;
-    return rows;
+    return hits;
   }
 
   #lowerCase(): { text: string; starts: Uint32Array } {
@@ -125,9 +257,21 @@ export class FileModel {
     return this.#selected[file] === 1;
   }
 
+  /** How much of an item is selected; of a folder what was found counts. */
+  ticked(item: number): Ticked {
+    if (item >= 0) return this.isSelected(item) ? "all" : "none";
+    this.#ticked ??= this.tree.countFiles((file) =>
+      this.#hits === null || this.#hits[file] === 1 ? (this.#selected[file] as number) : 0,
+    );
+    const files = this.#ticked[~item] ?? 0;
+    if (files === 0) return "none";
+    return files === this.filesBelow(~item) ? "all" : "some";
+  }
+
   select(file: number, on: boolean): void {
     if (this.#selected[file] === Number(on)) return;
     this.#selected[file] = Number(on);
+    this.#ticked = null;
     const sign = on ? 1 : -1;
     const { files, bytes, packed } = this.#selection;
     this.#selection = {
@@ -137,48 +281,75 @@ export class FileModel {
     };
   }
 
-  /** Rows `from` to `to`, both included, in either order. */
-  selectRows(from: number, to: number, on: boolean): void {
-    const last = Math.min(Math.max(from, to), this.rowCount - 1);
-    for (let row = Math.max(0, Math.min(from, to)); row <= last; row += 1)
-      this.#selected[this.fileAt(row)] = Number(on);
+  /** A file, or all that was found below a folder. */
+  selectItem(item: number, on: boolean): void {
+    if (item >= 0) {
+      this.select(item, on);
+      return;
+    }
+    this.#selectBelow([~item], on);
     this.#sumUp();
   }
 
-  /** All rows on screen; what the search hides stays as it is. */
+  #selectBelow(folders: readonly number[], on: boolean): void {
+    if (folders.length === 0) return;
+    const marks = this.tree.below(folders);
+    for (const file of this.#found) {
+      const folder = this.tree.folderOf[file] as number;
+      if (folder !== TOP && marks[folder] === 1) this.#selected[file] = Number(on);
+    }
+  }
+
+  /** Rows `from` to `to`, both included, in either order; of an open folder the rows below it. */
+  selectRows(from: number, to: number, on: boolean): void {
+    const last = Math.min(Math.max(from, to), this.rowCount - 1);
+    const closed: number[] = [];
+    for (let row = Math.max(0, Math.min(from, to)); row <= last; row += 1) {
+      const item = this.itemAt(row);
+      if (item >= 0) this.#selected[item] = Number(on);
+      else if (!this.isOpen(~item)) closed.push(~item);
+    }
+    this.#selectBelow(closed, on);
+    this.#sumUp();
+  }
+
+  /** All that was found; what the search hides stays as it is. */
   selectFound(on: boolean): void {
-    this.selectRows(0, this.rowCount - 1, on);
+    for (const file of this.#found) this.#selected[file] = Number(on);
+    this.#sumUp();
   }
 
   invertFound(): void {
-    for (const file of this.#rows) this.#selected[file] = 1 - (this.#selected[file] ?? 0);
+    for (const file of this.#found) this.#selected[file] = 1 - (this.#selected[file] ?? 0);
     this.#sumUp();
   }
 
-  /** How much of what is on screen is selected. */
-  foundSelected(): "none" | "some" | "all" {
+  /** How much of what was found is selected. */
+  foundSelected(): Ticked {
     let files = 0;
-    for (const file of this.#rows) files += this.#selected[file] ?? 0;
+    for (const file of this.#found) files += this.#selected[file] ?? 0;
     if (files === 0) return "none";
-    return files === this.#rows.length ? "all" : "some";
+    return files === this.#found.length ? "all" : "some";
   }
 
   /** Bit i of byte i >> 3, lowest bit first. */
   packSelection(): Uint8Array<ArrayBuffer> {
-    const bits = new Uint8Array(Math.ceil(this.count / 8));
-    for (let i = 0; i < this.count; i += 1) {
-      if (this.#selected[i] === 1) bits[i >> 3] = (bits[i >> 3] ?? 0) | (1 << (i & 7));
-    }
-    return bits;
+    return packBits(this.count, (file) => this.#selected[file] === 1);
   }
 
-  /** Takes over what the user did in the older listing: order, search, selected names. */
+  /** Takes over what the user did in the older listing: form, order, search, folders, selected names. */
   inherit(older: FileModel): void {
     const names = new Set<string>();
     for (let i = 0; i < older.count; i += 1) if (older.isSelected(i)) names.add(older.name(i));
     if (names.size > 0)
       for (let i = 0; i < this.count; i += 1) if (names.has(this.name(i))) this.select(i, true);
-    this.query = older.query;
+    if (older.#tree !== null) {
+      const paths = new Set<string>();
+      for (let f = 0; f < older.tree.count; f += 1) if (older.#open[f] === 1) paths.add(older.tree.path(f));
+      for (let f = 0; f < this.tree.count; f += 1) if (paths.has(this.tree.path(f))) this.#open[f] = 1;
+    }
+    this.form = older.form;
+    this.search(older.query);
     this.sortBy(older.column, older.descending);
   }
 
@@ -187,33 +358,23 @@ export class FileModel {
     let bytes = 0;
     let packed = 0;
     const selected = this.#selected;
+    const { sizes, packed: packedSizes } = this.listing;
     for (let i = 0; i < selected.length; i += 1) {
       if (selected[i] === 0) continue;
       files += 1;
-      bytes += this.size(i);
-      packed += this.packed(i);
+      bytes += sizes[i] as number;
+      packed += packedSizes[i] as number;
     }
     this.#selection = { files, bytes, packed };
+    this.#ticked = null;
   }
+}
 
-  // ---- local copies ----
-
-  /** `changed`: file, state, file, state … as in `DownloadProgress`. */
-  applyChanges(changed: readonly number[], reasons: Record<string, string>): void {
-    for (let i = 0; i + 1 < changed.length; i += 2) {
-      const file = changed[i];
-      if (file !== undefined && file < this.count) this.states[file] = changed[i + 1] ?? FileState.None;
-    }
-    for (const [file, reason] of Object.entries(reasons)) this.reasons.set(Number(file), reason);
-  }
-
-  /** The download has ended: what it had not reached is not on its way any more. */
-  forgetUnfinished(): void {
-    for (let i = 0; i < this.count; i += 1) {
-      if (this.states[i] === FileState.Waiting || this.states[i] === FileState.Fetching)
-        this.states[i] = FileState.None;
-    }
-  }
+/** A bit for each file, lowest first. */
+export function packBits(count: number, isSet: (file: number) => boolean): Uint8Array<ArrayBuffer> {
+  const bits = new Uint8Array(Math.ceil(count / 8));
+  for (let i = 0; i < count; i += 1) if (isSet(i)) bits[i >> 3] = (bits[i >> 3] ?? 0) | (1 << (i & 7));
+  return bits;
 }
 
 function sum(values: Float64Array): number {
@@ -232,26 +393,4 @@ function lineAt(starts: Uint32Array, at: number, line: number): number {
     else high = middle - 1;
   }
   return low;
-}
-
-/** Files by a number, equal ones by name whichever the direction. */
-function numericOrder(values: Float64Array, byName: Uint32Array, descending: boolean): Uint32Array {
-  const count = values.length;
-  let largest = 0;
-  for (const value of values) if (value > largest) largest = value;
-  const order = new Uint32Array(count);
-  if ((largest + 1) * count <= Number.MAX_SAFE_INTEGER) {
-    // Value and place in one number: sorting without a comparing function is about eight times as fast.
-    const keys = new Float64Array(count);
-    for (let place = 0; place < count; place += 1) {
-      const value = values[byName[place] as number] as number;
-      keys[place] = (descending ? largest - value : value) * count + place;
-    }
-    keys.sort();
-    for (let i = 0; i < count; i += 1) order[i] = byName[(keys[i] as number) % count] as number;
-    return order;
-  }
-  order.set(byName);
-  const sign = descending ? -1 : 1;
-  return order.sort((a, b) => sign * ((values[a] as number) - (values[b] as number)));
 }

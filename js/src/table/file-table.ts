@@ -1,27 +1,31 @@
-import { countOf, sizeParts } from "../format";
-import { type IconName, iconElement } from "../icons";
-import { FileState } from "../protocol";
+import { iconElement } from "../icons";
 import type { Column, FileModel } from "./file-model";
+import { make, Row } from "./file-row";
 
 export interface FileTableOptions {
-  /** The user changed the model: order, or what is ticked. */
+  /** The user changed the model: order, folders, or what is ticked. */
   onChange(selection: boolean): void;
+  /** The user wants to look into a file. */
+  onOpen?(file: number): void;
 }
 
 /** Rows kept ready above and below the visible ones, so that a quick scroll shows no gap. */
 const OVERSCAN = 6;
 const HEAD_HEIGHT = 28;
+/** No screen is higher; a host that gives the list all the height it asks for must not get all rows. */
+const HIGHEST_PX = 4000;
 
-const COLUMNS: readonly { column: Column; label: string; className: string }[] = [
+export const COLUMNS: readonly { column: Column; label: string; className: string }[] = [
   { column: "name", label: "Name", className: "" },
   { column: "size", label: "Size", className: "sz" },
   { column: "packed", label: "Packed", className: "sz pk" },
+  { column: "local", label: "Local copy", className: "lc" },
 ];
 
 let tables = 0;
 
 /**
- * The grid of output files: a window of pooled rows over a `FileModel`. Without a framework,
+ * The grid or tree of output files: a window of pooled rows over a `FileModel`. Without a framework,
  * because scrolling repaints every row of the window within one frame.
  */
 export class FileTable {
@@ -39,6 +43,8 @@ export class FileTable {
   #current = 0;
   /** Where an extended selection began. */
   #anchor = 0;
+  /** File that is looked into. */
+  #shown: number | null = null;
   #frame = 0;
 
   constructor(options: FileTableOptions) {
@@ -81,6 +87,8 @@ export class FileTable {
     const model = this.#model;
     if (model === null) return;
     const { rowCount } = model;
+    this.element.setAttribute("role", model.form === "tree" ? "treegrid" : "grid");
+    this.element.classList.toggle("tree", model.form === "tree");
     this.#current = Math.min(this.#current, Math.max(0, rowCount - 1));
     this.element.setAttribute("aria-rowcount", String(rowCount + 1));
     this.element.style.setProperty("--rows", String(rowCount));
@@ -100,6 +108,14 @@ export class FileTable {
     this.element.focus({ preventScroll: true });
     this.element.classList.add("keys");
     this.#reveal(this.#current);
+  }
+
+  /** Marks the file that is looked into, and goes to it. */
+  mark(file: number | null): void {
+    this.#shown = file;
+    const row = file === null || this.#model === null ? -1 : this.#model.rowOf(file);
+    if (row >= 0) this.#current = row;
+    this.#paint();
   }
 
   /** Search found other rows: begin at their top. */
@@ -135,9 +151,6 @@ export class FileTable {
       this.#heads.set(column, cell);
       head.append(cell);
     }
-    const local = make("div", "lc", { role: "columnheader" });
-    local.textContent = "Local copy";
-    head.append(local);
     return head;
   }
 
@@ -159,7 +172,8 @@ export class FileTable {
     const model = this.#model;
     if (model === null) return;
     const first = Math.max(0, Math.floor(this.element.scrollTop / this.#rowHeight) - OVERSCAN);
-    const visible = Math.ceil(this.element.clientHeight / this.#rowHeight) + 2 * OVERSCAN;
+    const height = Math.min(this.element.clientHeight, HIGHEST_PX);
+    const visible = Math.ceil(height / this.#rowHeight) + 2 * OVERSCAN;
     const count = Math.max(0, Math.min(visible, model.rowCount - first));
     while (this.#pool.length < count) {
       const row = new Row(this.#idPrefix + this.#pool.length);
@@ -169,8 +183,10 @@ export class FileTable {
     for (const [i, row] of this.#pool.entries()) {
       // Each line keeps its element while it stays in the window: less to repaint, and hover does not flicker.
       const line = first + ((((i - first) % this.#pool.length) + this.#pool.length) % this.#pool.length);
-      if (line < first + count) row.paint(model, line, this.#rowHeight, line === this.#current);
-      else row.hide();
+      if (line < first + count) {
+        const isShown = this.#shown !== null && model.itemAt(line) === this.#shown;
+        row.paint(model, line, this.#rowHeight, line === this.#current, isShown);
+      } else row.hide();
       if (line === this.#current && line < first + count)
         this.element.setAttribute("aria-activedescendant", row.element.id);
     }
@@ -196,9 +212,7 @@ export class FileTable {
   #sortBy(column: Column): void {
     const model = this.#model;
     if (model === null) return;
-    // Large files are looked for more often than small ones, names from A.
-    const first = column !== "name";
-    model.sortBy(column, model.column === column ? !model.descending : first);
+    model.sortBy(column, model.column === column ? !model.descending : descendsFirst(column));
     this.toTop();
     this.#changed(false);
   }
@@ -208,18 +222,37 @@ export class FileTable {
     this.#options.onChange(selection);
   }
 
+  #setOpen(folder: number, open: boolean): void {
+    this.#model?.setOpen(folder, open);
+    this.#anchor = this.#current;
+    this.#changed(false);
+    this.#reveal(this.#current);
+  }
+
+  /** Into a file, or a folder opened or closed. */
+  #enter(item: number): void {
+    if (item >= 0) this.#options.onOpen?.(item);
+    else this.#setOpen(~item, this.#model?.isOpen(~item) === false);
+  }
+
   readonly #onClick = (event: MouseEvent): void => {
     const model = this.#model;
-    const element = (event.target as Element).closest<HTMLElement>(".iw-fr");
+    const target = event.target as Element;
+    const element = target.closest<HTMLElement>(".iw-fr");
     if (model === null || element === null) return;
     const row = Number(element.dataset.row);
-    const on = !model.isSelected(model.fileAt(row));
+    const item = model.itemAt(row);
+    this.#current = row;
     if (event.shiftKey) model.selectRows(this.#anchor, row, true);
-    else {
-      model.select(model.fileAt(row), on);
+    else if (target.closest(".iw-name, .tw, .ic") !== null) {
+      this.#anchor = row;
+      this.#enter(item);
+      this.#paint();
+      return;
+    } else {
+      model.selectItem(item, model.ticked(item) !== "all");
       this.#anchor = row;
     }
-    this.#current = row;
     this.#changed(true);
   };
 
@@ -227,34 +260,85 @@ export class FileTable {
     const model = this.#model;
     if (model === null || event.target !== this.element || model.rowCount === 0) return;
     this.element.classList.add("keys");
-    if ((event.ctrlKey || event.metaKey) && !event.altKey) {
-      if (event.key === "a") model.selectFound(true);
-      else if (event.key === "i") model.invertFound();
-      else return;
-      event.preventDefault();
-      event.stopPropagation();
-      this.#changed(true);
-      return;
-    }
-    if (event.key === " ") {
-      model.select(model.fileAt(this.#current), !model.isSelected(model.fileAt(this.#current)));
-      this.#anchor = this.#current;
-      event.preventDefault();
-      this.#changed(true);
-      return;
-    }
-    const target = this.#targetOf(event.key);
-    if (target === null) return;
+    const isHandled =
+      event.ctrlKey || event.metaKey
+        ? !event.altKey && this.#onCommand(event.key)
+        : this.#onAct(event.key) || this.#onMove(event.key, event.shiftKey);
+    if (!isHandled) return;
     event.preventDefault();
-    this.#current = Math.max(0, Math.min(model.rowCount - 1, target));
-    if (event.shiftKey) {
-      model.selectRows(this.#anchor, this.#current, true);
-      this.#changed(true);
-    } else {
-      this.#anchor = this.#current;
-    }
-    this.#reveal(this.#current);
+    // Hosts have Ctrl+A, Enter and the arrows too.
+    event.stopPropagation();
   };
+
+  #onCommand(key: string): boolean {
+    if (key === "a") this.#model?.selectFound(true);
+    else if (key === "i") this.#model?.invertFound();
+    else return false;
+    this.#changed(true);
+    return true;
+  }
+
+  #onAct(key: string): boolean {
+    const model = this.#model;
+    if (model === null) return false;
+    const item = model.itemAt(this.#current);
+    switch (key) {
+      case " ":
+        model.selectItem(item, model.ticked(item) !== "all");
+        this.#anchor = this.#current;
+        this.#changed(true);
+        return true;
+      case "Enter":
+        this.#enter(item);
+        return true;
+      case "ArrowRight":
+        if (model.form === "list") return false;
+        if (item < 0 && !model.isOpen(~item)) this.#setOpen(~item, true);
+        else if (item < 0) this.#go(this.#current + 1);
+        return true;
+      case "ArrowLeft":
+        if (model.form === "list") return false;
+        this.#leave(item);
+        return true;
+      default:
+        return false;
+    }
+  }
+
+  /** Closes a folder, or goes to the one above. */
+  #leave(item: number): void {
+    const model = this.#model;
+    if (model === null) return;
+    if (item < 0 && model.isOpen(~item)) this.#setOpen(~item, false);
+    else {
+      const parent = model.parentOf(item);
+      if (parent !== null) this.#go(model.rowOf(parent));
+    }
+  }
+
+  #onMove(key: string, isExtending: boolean): boolean {
+    const target = this.#targetOf(key);
+    if (target === null) return false;
+    if (!isExtending) {
+      this.#go(target);
+      return true;
+    }
+    this.#current = this.#within(target);
+    this.#model?.selectRows(this.#anchor, this.#current, true);
+    this.#changed(true);
+    this.#reveal(this.#current);
+    return true;
+  }
+
+  #go(row: number): void {
+    this.#current = this.#within(row);
+    this.#anchor = this.#current;
+    this.#reveal(this.#current);
+  }
+
+  #within(row: number): number {
+    return Math.max(0, Math.min((this.#model?.rowCount ?? 1) - 1, row));
+  }
 
   #targetOf(key: string): number | null {
     const page = Math.max(
@@ -280,129 +364,7 @@ export class FileTable {
   }
 }
 
-interface LocalCopy {
-  word: string;
-  tone: string;
-  icon: IconName | null;
-}
-
-const LOCAL_COPY: Record<FileState, LocalCopy> = {
-  [FileState.None]: { word: "–", tone: "none", icon: null },
-  [FileState.Waiting]: { word: "Waiting", tone: "", icon: "wait" },
-  [FileState.Fetching]: { word: "Fetching", tone: "run", icon: "run" },
-  [FileState.Verified]: { word: "Verified", tone: "ok", icon: "check" },
-  [FileState.Skipped]: { word: "Already there", tone: "ok", icon: "check" },
-  [FileState.Failed]: { word: "Failed", tone: "err", icon: "close" },
-};
-
-/** One pooled row: the elements that change, and what they show now. */
-class Row {
-  readonly element: HTMLElement;
-  readonly #box: HTMLElement;
-  readonly #name: HTMLElement;
-  readonly #folder = make("span", "iw-cut dir");
-  readonly #slash = make("span", "dir");
-  readonly #base = make("span", "iw-cut base");
-  readonly #size: SizeCell;
-  readonly #packed: SizeCell;
-  readonly #local: HTMLElement;
-  #file = -1;
-  #model: FileModel | null = null;
-  #state: FileState | null = null;
-  #top = -1;
-
-  constructor(id: string) {
-    this.element = make("div", "iw-fr", { role: "row", id });
-    this.#box = make("span", "iw-ck", { role: "checkbox" });
-    const boxCell = make("div", "bx", { role: "gridcell" });
-    boxCell.append(this.#box);
-    const nameCell = make("div", "nm", { role: "gridcell" });
-    this.#name = make("span", "iw-name");
-    this.#name.append(this.#folder, this.#slash, this.#base);
-    nameCell.append(iconElement("file", "s"), this.#name);
-    this.#size = new SizeCell("sz");
-    this.#packed = new SizeCell("sz pk");
-    const localCell = make("div", "lc", { role: "gridcell" });
-    this.#local = make("div", "iw-loc");
-    localCell.append(this.#local);
-    this.element.append(boxCell, nameCell, this.#size.element, this.#packed.element, localCell);
-  }
-
-  hide(): void {
-    this.element.hidden = true;
-  }
-
-  paint(model: FileModel, row: number, height: number, current: boolean): void {
-    const file = model.fileAt(row);
-    this.element.hidden = false;
-    if (this.#top !== row * height) {
-      this.#top = row * height;
-      this.element.style.transform = `translateY(${this.#top}px)`;
-      this.element.dataset.row = String(row);
-      this.element.setAttribute("aria-rowindex", String(row + 2));
-    }
-    if (file !== this.#file || model !== this.#model) this.#paintFile(model, file);
-    const selected = model.isSelected(file);
-    this.element.classList.toggle("sel", selected);
-    this.element.classList.toggle("cur", current);
-    this.element.setAttribute("aria-selected", String(selected));
-    this.#box.setAttribute("aria-checked", String(selected));
-    const state = (model.states[file] ?? FileState.None) as FileState;
-    if (state !== this.#state) this.#paintState(state);
-    if (state === FileState.Failed) this.#local.title = model.reasons.get(file) ?? "";
-  }
-
-  #paintFile(model: FileModel, file: number): void {
-    this.#file = file;
-    this.#model = model;
-    const name = model.name(file);
-    // In parts, so that a long path loses the middle and keeps the file's own name.
-    const cut = name.lastIndexOf("/");
-    this.#folder.textContent = name.slice(0, Math.max(0, cut));
-    this.#slash.textContent = cut < 0 ? "" : "/";
-    this.#base.textContent = name.slice(cut + 1);
-    this.#name.title = name;
-    this.#box.setAttribute("aria-label", `Select ${name}`);
-    this.#size.paint(model.size(file));
-    this.#packed.paint(model.packed(file));
-  }
-
-  #paintState(state: FileState): void {
-    this.#state = state;
-    const { word, tone, icon } = LOCAL_COPY[state] ?? LOCAL_COPY[FileState.None];
-    this.#local.className = `iw-loc ${tone}`;
-    this.#local.removeAttribute("title");
-    if (tone === "none") this.#local.setAttribute("aria-label", "not downloaded");
-    else this.#local.removeAttribute("aria-label");
-    this.#local.replaceChildren(
-      ...(icon === null ? [] : [iconElement(icon, tone === "run" ? "s iw-turn" : "s")]),
-      word,
-    );
-  }
-}
-
-/** A size with its unit in a slot of its own, so that numbers stand under numbers. */
-class SizeCell {
-  readonly element: HTMLElement;
-  readonly #value = document.createTextNode("");
-  readonly #unit = make("span", "iw-u");
-
-  constructor(className: string) {
-    this.element = make("div", className, { role: "gridcell" });
-    this.element.append(this.#value, this.#unit);
-  }
-
-  paint(bytes: number): void {
-    const [value, unit] = sizeParts(bytes);
-    this.#value.data = value;
-    this.#unit.textContent = unit;
-    this.element.title = countOf(bytes, "byte");
-  }
-}
-
-function make(tag: string, className: string, attributes: Record<string, string> = {}): HTMLElement {
-  const element = document.createElement(tag);
-  if (className !== "") element.className = className;
-  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
-  return element;
+/** Large files are looked for more often than small ones, names from A, troubles before the rest. */
+export function descendsFirst(column: Column): boolean {
+  return column === "size" || column === "packed";
 }

@@ -3,7 +3,15 @@ import { pastWord, statusLook, statusWord, UNKNOWN_LOOK } from "../status";
 import { Icon } from "./icon";
 
 /** The status of a task as pill: icon, colour, the service's word. Old knowledge is told in the past tense. */
-export function Badge({ task, old }: { task: TaskSummary | null; old: boolean }) {
+export function Badge({ task, old, failed }: { task: TaskSummary | null; old: boolean; failed: boolean }) {
+  if (task === null && failed) {
+    return (
+      <span class="iw-badge stale">
+        <Icon name="unknown" />
+        Not known
+      </span>
+    );
+  }
   if (task === null) {
     return (
       <span class="iw-badge">

@@ -3,25 +3,25 @@ import { useEffect, useRef } from "preact/hooks";
 import { formatAge, formatClock, formatCost, formatDuration, shortId } from "../format";
 import type { IconName } from "../icons";
 import type { ServiceError } from "../protocol";
+import { runtimeSeconds } from "../status";
 import type { Failure, MonitorStore } from "../store";
-import { runtimeSeconds } from "./facts";
 import { Icon } from "./icon";
 
-/** All that speaks up between the facts and the files, the most urgent first. */
+/** All that speaks up between the phases and the tabs, the most urgent first. */
 export function Banners({ store }: { store: MonitorStore }) {
   return (
     <>
       <KillQuestion store={store} />
       <KillProgress store={store} />
+      <Orphaned store={store} />
       <OldState store={store} />
       <FailedAct store={store} />
-      <TaskFailure store={store} />
     </>
   );
 }
 
 interface BannerProps {
-  tone: "warn" | "err";
+  tone: "warn" | "err" | "";
   icon: IconName;
   role?: "status" | "alert";
   children: ComponentChildren;
@@ -47,7 +47,7 @@ export function ErrorText({ error }: { error: ServiceError }) {
   );
 }
 
-function sentence(text: string): string {
+export function sentence(text: string): string {
   return /[.!?…]$/.test(text) ? text : `${text}.`;
 }
 
@@ -121,6 +121,24 @@ function KillProgress({ store }: { store: MonitorStore }) {
   );
 }
 
+/** The key or the service is another one by now: said once, with the one step that helps. */
+function Orphaned({ store }: { store: MonitorStore }) {
+  const error = store.orphaned.value;
+  const { reload } = store.options;
+  if (error === null || store.task.value === null) return null;
+  const actions = reload !== undefined && (
+    <button type="button" class="iw-b" onClick={reload}>
+      <Icon name="refresh" className="s" />
+      Reload this view
+    </button>
+  );
+  return (
+    <Banner tone="warn" icon="warn" actions={actions || undefined}>
+      <ErrorText error={error} />
+    </Banner>
+  );
+}
+
 function OldState({ store }: { store: MonitorStore }) {
   const task = store.task.value;
   if (task === null || !store.isOld.value) return null;
@@ -172,8 +190,9 @@ function Retry({ store }: { store: MonitorStore }) {
 
 const RETRY: Record<Failure["act"], (store: MonitorStore) => void> = {
   kill: (store) => store.askKill(),
-  download: (store) => void store.startDownload(store.selectedFiles > 0 ? "selection" : "all"),
-  cancel: (store) => void store.cancelDownload(),
+  download: (store) => void store.files.startDownload(store.files.retryOf()),
+  cancel: (store) => void store.files.cancelDownload(),
+  pause: (store) => void store.files.pauseDownload(store.files.download.value?.paused !== true),
   refresh: (store) => void store.refresh(true),
 };
 
@@ -202,19 +221,6 @@ function FailedAct({ store }: { store: MonitorStore }) {
   return (
     <Banner tone="err" icon="fail" role="alert" actions={actions}>
       <ErrorText error={failure.error} />
-    </Banner>
-  );
-}
-
-function TaskFailure({ store }: { store: MonitorStore }) {
-  const task = store.task.value;
-  if (!task?.is_terminal || task.error_detail === null || task.error_detail === "") return null;
-  // The first line says what happened, the rest how.
-  const [first = "", ...rest] = task.error_detail.split("\n");
-  return (
-    <Banner tone="err" icon="fail">
-      <strong>{sentence(first.trim())}</strong>
-      {rest.length > 0 && <span class="more"> {rest.join("\n").trim()}</span>}
     </Banner>
   );
 }

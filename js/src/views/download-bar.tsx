@@ -1,4 +1,5 @@
 import type { ComponentChildren } from "preact";
+import { CONFLICT, type Wanted } from "../files-store";
 import {
   countOf,
   formatCount,
@@ -8,24 +9,32 @@ import {
   formatSizeOf,
   shortId,
 } from "../format";
-import type { DownloadProgress } from "../protocol";
+import { type DownloadProgress, FileState, type Overwrite } from "../protocol";
 import type { MonitorStore } from "../store";
 import type { FileModel } from "../table/file-model";
+import { FolderField } from "./download-folder";
 import { Icon } from "./icon";
+import { MenuButton } from "./pop-menu";
 
 /** What would be downloaded and where to, then how far it has come. One height in every state. */
 export function DownloadBar({ store }: { store: MonitorStore }) {
-  const files = store.files.value;
-  const version = store.filesVersion.value;
-  if (files.kind !== "ready" || files.model.count === 0) return null;
-  const download = store.download.value;
+  const files = store.files.state.value;
+  const version = store.files.version.value;
+  if (files.kind !== "ready" || files.model.count === 0 || !store.mayDownload) return null;
+  const download = store.files.download.value;
   if (download?.state === "running") return <Running store={store} download={download} />;
+  if (store.files.changing.value) return <FolderField store={store} />;
+  if (download?.error?.type === CONFLICT) return <Conflict store={store} download={download} />;
   return (
     <div class="iw-foot">
       <div class="say">
         <Outcome store={store} model={files.model} version={version} />
       </div>
-      <Actions store={store} model={files.model} version={version} />
+      {download !== null && download.state !== "done" ? (
+        <Rest store={store} model={files.model} version={version} />
+      ) : (
+        <Actions store={store} model={files.model} version={version} />
+      )}
     </div>
   );
 }
@@ -47,8 +56,8 @@ interface PartProps {
 }
 
 function Outcome({ store, model }: PartProps) {
-  const download = store.download.value;
-  if (store.downloading.value === "waiting") {
+  const download = store.files.download.value;
+  if (store.files.downloading.value === "waiting") {
     return (
       <Lines
         first={<b class="iw-cut">Waiting for the {store.peer}…</b>}
@@ -56,39 +65,22 @@ function Outcome({ store, model }: PartProps) {
       />
     );
   }
-  const target = <Target path={download?.target ?? model.listing.meta.target} id={store.taskId} />;
-  if (download?.state === "done") {
-    return (
-      <Lines
-        first={
-          <span class="iw-done">
-            <Icon name="check" className="s" />
-            {countOf(download.files, "file")} verified
-          </span>
-        }
-        second={
-          <>
-            <span>in</span>
-            {target}
-          </>
-        }
-      />
-    );
-  }
-  if (download !== null) {
-    const delivered = `${formatCount(download.files_done)} of ${countOf(download.files, "file")} delivered`;
-    return (
-      <Lines
-        first={<b class="iw-cut">{download.state === "failed" ? "Download failed" : "Download cancelled"}</b>}
-        second={<span class="iw-cut">{delivered} and kept</span>}
-      />
-    );
-  }
+  if (download !== null) return <Ended store={store} download={download} />;
   const { files, bytes } = model.selection;
   const second = (
     <>
       <span>to</span>
-      {target}
+      <Target path={store.files.target.value} id={store.taskId} />
+      <button
+        type="button"
+        class="iw-link"
+        disabled={!store.connected.value}
+        onClick={() => {
+          store.files.changing.value = true;
+        }}
+      >
+        Change
+      </button>
     </>
   );
   if (files === 0) return <Lines first={<span class="iw-m">Nothing selected</span>} second={second} />;
@@ -96,6 +88,36 @@ function Outcome({ store, model }: PartProps) {
     <Lines
       first={<span class="iw-cut">{`${countOf(files, "file")}, ${formatSize(bytes)}`}</span>}
       second={second}
+    />
+  );
+}
+
+/** How a download ended. */
+function Ended({ store, download }: { store: MonitorStore; download: DownloadProgress }) {
+  const { files, files_done: done, state, is_archive: isArchive } = download;
+  if (state === "done") {
+    return (
+      <Lines
+        first={
+          <span class="iw-done">
+            <Icon name="check" className="s" />
+            {isArchive ? "Archive verified" : `${countOf(files, "file")} verified`}
+          </span>
+        }
+        second={
+          <>
+            <span>in</span>
+            <Target path={download.target} id={store.taskId} />
+          </>
+        }
+      />
+    );
+  }
+  const delivered = `${formatCount(done)} of ${countOf(files, "file")} delivered and kept`;
+  return (
+    <Lines
+      first={<b class="iw-cut">{state === "failed" ? "Download failed" : "Download cancelled"}</b>}
+      second={<span class="iw-cut">{isArchive ? "The archive was not delivered" : delivered}</span>}
     />
   );
 }
@@ -111,13 +133,17 @@ function Target({ path, id }: { path: string; id: string }) {
   );
 }
 
+/** A click that nobody has taken yet may be repeated; one that is at work may not. */
+function mayStart(store: MonitorStore): boolean {
+  return store.connected.value && store.files.downloading.value !== "sent";
+}
+
 function Actions({ store, model }: PartProps) {
   const { files, bytes } = model.selection;
   const { files: all, bytes: allBytes } = model.total;
-  // A click that nobody has taken yet may be repeated; one that is at work may not.
-  const disabled = !store.connected.value || store.downloading.value === "sent";
+  const disabled = !mayStart(store);
   const some = files > 0 && files < all;
-  const start = (what: "selection" | "all") => void store.startDownload(what);
+  const start = (what: Wanted) => void store.files.startDownload(what);
   return (
     <div class="acts">
       {files === all ? null : (
@@ -126,6 +152,7 @@ function Actions({ store, model }: PartProps) {
           class="iw-b"
           disabled={disabled}
           aria-label={`Download all ${countOf(all, "file")}, ${formatSize(allBytes)}`}
+          title="Download all (Shift+D)"
           onClick={() => start("all")}
         >
           <Icon name="download" className="s" />
@@ -150,6 +177,114 @@ function Actions({ store, model }: PartProps) {
           <Size bytes={bytes} />
         </button>
       )}
+      <More store={store} model={model} />
+    </div>
+  );
+}
+
+/** What is not needed at every download. */
+function More({ store, model }: { store: MonitorStore; model: FileModel }) {
+  const archive = formatSize(model.listing.meta.archive_bytes);
+  return (
+    <MenuButton
+      icon="more"
+      label="More ways to download"
+      groups={() => [
+        {
+          items: [
+            {
+              label: `All as zip, ${archive}`,
+              icon: "download",
+              act: () => {
+                if (mayStart(store)) void store.files.startDownload("zip");
+              },
+            },
+            {
+              label: "Change the folder…",
+              icon: "folder",
+              act: () => {
+                store.files.changing.value = true;
+              },
+            },
+          ],
+        },
+      ]}
+    />
+  );
+}
+
+/** After a download that did not deliver all: once more for what is missing, or done with it. */
+function Rest({ store, model }: PartProps) {
+  const left = model.local.undelivered.length;
+  const isArchive = store.files.download.value?.is_archive === true;
+  return (
+    <div class="acts">
+      <button type="button" class="iw-b" onClick={() => store.files.dismissDownload()}>
+        Close
+      </button>
+      {(left > 0 || isArchive) && (
+        <button
+          type="button"
+          class="iw-b primary"
+          disabled={!mayStart(store)}
+          onClick={() => void store.files.startDownload("rest")}
+        >
+          <Icon name="refresh" className="s" />
+          {isArchive ? "Retry" : `Retry ${countOf(left, "file")}`}
+        </button>
+      )}
+    </div>
+  );
+}
+
+const ANSWERS: readonly [answer: Overwrite, label: string, title: string][] = [
+  ["skip", "Skip", "Keep the files that are there; fetch the others"],
+  ["replace", "Replace", "The files that are there are lost"],
+  ["rename", "Keep both", "The new ones get a number in their name"],
+];
+
+/** Files with another content are in the target folder: what becomes of them? */
+function Conflict({ store, download }: { store: MonitorStore; download: DownloadProgress }) {
+  const taken = download.changed.filter((state, i) => i % 2 === 1 && state === FileState.Differs).length;
+  const what = download.is_archive
+    ? "An archive is already there"
+    : `${countOf(taken, "file")} in the folder ${taken === 1 ? "differs" : "differ"}`;
+  return (
+    <div class="iw-foot ask" role="alertdialog" aria-label="Files are already there">
+      <div class="say">
+        <Lines
+          first={<b class="iw-cut">{what}</b>}
+          second={
+            <>
+              <span>in</span>
+              <Target path={download.target} id={store.taskId} />
+            </>
+          }
+        />
+      </div>
+      <div class="acts">
+        {ANSWERS.map(([answer, label, title]) => (
+          <button
+            type="button"
+            key={answer}
+            class={answer === "replace" ? "iw-b danger" : "iw-b"}
+            title={title}
+            disabled={!mayStart(store)}
+            onClick={() => void store.files.startDownload("rest", answer)}
+          >
+            {label}
+          </button>
+        ))}
+        <button
+          type="button"
+          class="iw-b icon ghost"
+          aria-label="Do not download"
+          title="Do not download"
+          onClick={() => store.files.dismissDownload()}
+        >
+          <Icon name="close" />
+        </button>
+      </div>
     </div>
   );
 }
@@ -159,15 +294,20 @@ function Size({ bytes }: { bytes: number }) {
 }
 
 function Running({ store, download }: { store: MonitorStore; download: DownloadProgress }) {
-  const { bytes, bytes_done, bytes_per_s, seconds_left, files } = download;
+  const { bytes, bytes_done, bytes_per_s, seconds_left, files, paused } = download;
   // 100 % is said when the last file is verified, not when the last byte came.
   const percent = bytes === 0 ? 0 : Math.min(99, Math.floor((100 * bytes_done) / bytes));
   const facts = [`${formatSizeOf(bytes_done, bytes)} packed`];
-  if (bytes_per_s !== null) facts.push(formatRate(bytes_per_s));
-  if (seconds_left !== null) facts.push(`${formatDuration(seconds_left)} left`);
-  const cancelling = store.cancelling.value;
+  if (paused) facts.push("goes on where it stopped");
+  else {
+    if (bytes_per_s !== null) facts.push(formatRate(bytes_per_s));
+    if (seconds_left !== null) facts.push(`${formatDuration(seconds_left)} left`);
+  }
+  const what = download.is_archive ? "the archive" : countOf(files, "file");
+  const cancelling = store.files.cancelling.value;
+  const disabled = cancelling || !store.connected.value;
   return (
-    <div class="iw-foot" style={{ "--p": `${percent}%` }}>
+    <div class={paused ? "iw-foot paused" : "iw-foot"} style={{ "--p": `${percent}%` }}>
       <span
         class="edge"
         role="progressbar"
@@ -182,7 +322,7 @@ function Running({ store, download }: { store: MonitorStore; download: DownloadP
         <Lines
           first={
             <>
-              <b class="iw-cut">Downloading {countOf(files, "file")}</b>
+              <b class="iw-cut">{paused ? `Paused, ${what}` : `Downloading ${what}`}</b>
               <span class="iw-m iw-nw">{percent} %</span>
             </>
           }
@@ -193,8 +333,17 @@ function Running({ store, download }: { store: MonitorStore; download: DownloadP
         <button
           type="button"
           class="iw-b"
-          disabled={cancelling || !store.connected.value}
-          onClick={() => void store.cancelDownload()}
+          disabled={disabled}
+          onClick={() => void store.files.pauseDownload(!paused)}
+        >
+          <Icon name={paused ? "resume" : "pause"} className="s" />
+          {paused ? "Go on" : "Pause"}
+        </button>
+        <button
+          type="button"
+          class="iw-b"
+          disabled={disabled}
+          onClick={() => void store.files.cancelDownload()}
         >
           {cancelling ? "Cancelling…" : "Cancel"}
         </button>

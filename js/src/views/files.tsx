@@ -1,34 +1,46 @@
 import type { ComponentChildren, RefObject } from "preact";
-import { useLayoutEffect, useRef } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { formatCount, formatSize } from "../format";
 import type { IconName } from "../icons";
 import type { TaskSummary } from "../protocol";
 import type { MonitorStore } from "../store";
-import type { FileModel } from "../table/file-model";
-import { FileTable } from "../table/file-table";
+import type { FileModel, Form } from "../table/file-model";
+import { COLUMNS, descendsFirst, FileTable } from "../table/file-table";
 import { Banner, ErrorText } from "./banners";
+import { DownloadBar } from "./download-bar";
+import { usualTime } from "./facts";
 import { Icon } from "./icon";
+import { useKeys } from "./keys";
+import { MenuButton } from "./pop-menu";
+import { Preview } from "./preview";
 
-export function FilesHeading({ store }: { store: MonitorStore }) {
-  const files = store.files.value;
-  const count = files.kind === "ready" ? files.model.count : (store.task.value?.output_files ?? 0);
+/** The tab of the output files. */
+export function Files({ store }: { store: MonitorStore }) {
+  const search = useRef<HTMLInputElement>(null);
+  useKeys(store, {
+    "/": () => search.current?.focus(),
+    d: () => {
+      if (store.files.selected > 0) void store.files.startDownload("selection");
+    },
+    D: () => void store.files.startDownload("all"),
+    t: () => store.files.setForm("tree"),
+    l: () => store.files.setForm("list"),
+  });
   return (
-    <div class="iw-tabs">
-      <h4 class="iw-tab on">
-        Files
-        {count > 0 && <span class="iw-cnt">{formatCount(count)}</span>}
-      </h4>
-    </div>
+    <>
+      <FilesBody store={store} search={search} />
+      <DownloadBar store={store} />
+    </>
   );
 }
 
-export interface FilesProps {
+interface FilesProps {
   store: MonitorStore;
   search: RefObject<HTMLInputElement | null>;
 }
 
-export function Files({ store, search }: FilesProps) {
-  const files = store.files.value;
+function FilesBody({ store, search }: FilesProps) {
+  const files = store.files.state.value;
   const task = store.task.value;
   switch (files.kind) {
     case "ready":
@@ -46,7 +58,7 @@ export function Files({ store, search }: FilesProps) {
     case "failed": {
       if (files.error.type === NOT_READY) return <NoFiles detail={files.error.message} />;
       const again = (
-        <button type="button" class="iw-b" onClick={() => void store.loadFiles()}>
+        <button type="button" class="iw-b" onClick={() => void store.files.load()}>
           <Icon name="refresh" className="s" />
           Try again
         </button>
@@ -60,7 +72,7 @@ export function Files({ store, search }: FilesProps) {
     case "none":
       if (store.loadError.value !== null) return <NotLoaded store={store} />;
       if (task === null) return <Skeleton />;
-      return task.is_terminal ? <NoFiles /> : <NotYet task={task} />;
+      return task.is_terminal ? <NoFiles /> : <NotYet store={store} task={task} />;
   }
 }
 
@@ -74,10 +86,15 @@ function Empty({ icon, title, children }: { icon: IconName; title: string; child
   );
 }
 
-function NotYet({ task }: { task: TaskSummary }) {
+function NotYet({ store, task }: { store: MonitorStore; task: TaskSummary }) {
+  const usual = usualTime(task, store.details.details.value);
   return (
-    <Empty icon="folder" title="Outputs appear when the task ends">
-      <span>You can close this page: {task.simulator ?? "the task"} goes on without it.</span>
+    <Empty icon="folder" title="No output files yet">
+      <span>
+        They appear here once the task has ended. You can close this page: {task.simulator ?? "the task"} goes
+        on without it.
+      </span>
+      {usual !== null && <span class="iw-usual">{usual}</span>}
     </Empty>
   );
 }
@@ -131,82 +148,179 @@ function Skeleton({ children }: { children?: ComponentChildren }) {
 }
 
 function FileList({ store, model, search }: FilesProps & { model: FileModel }) {
-  const host = useRef<HTMLDivElement>(null);
+  const opened = store.files.preview.opened.value;
   const table = useRef<FileTable | null>(null);
+  const list = useTable(store, model, table);
+  const find = (query: string) => {
+    model.search(query);
+    table.current?.toTop();
+    store.files.changed(false);
+  };
+  const wasOpen = useRef(false);
+  useEffect(() => {
+    // Not before: in narrow views the list is back only now.
+    if (wasOpen.current && opened === null) table.current?.focus();
+    wasOpen.current = opened !== null;
+  }, [opened]);
+  return (
+    <div class={opened === null ? "iw-split" : "iw-split open"}>
+      <div class="iw-side-list">
+        <Toolbar
+          store={store}
+          model={model}
+          search={search}
+          find={find}
+          onLeave={() => table.current?.focus()}
+        />
+        <div class="iw-list" ref={list}>
+          {model.rowCount === 0 && (
+            <div class="iw-empty over">
+              <b>
+                {model.pattern?.isGlob === true ? "No file name fits" : "No file name contains"} “
+                {model.query.trim()}”
+              </b>
+              <button type="button" class="iw-link" onClick={() => find("")}>
+                Clear search
+              </button>
+            </div>
+          )}
+        </div>
+      </div>
+      {opened !== null && <Preview store={store} opened={opened} close={() => store.files.preview.close()} />}
+    </div>
+  );
+}
+
+/** The table in the element that gets the returned reference; painted again whenever the model changed. */
+function useTable(store: MonitorStore, model: FileModel, table: RefObject<FileTable | null>) {
+  const host = useRef<HTMLDivElement>(null);
+  const { preview } = store.files;
   useLayoutEffect(() => {
-    const made = new FileTable({ onChange: (selection) => store.filesChanged(selection) });
+    const made = new FileTable({
+      onChange: (selection) => store.files.changed(selection),
+      onOpen: (file) => {
+        const files = store.files.state.peek();
+        if (files.kind === "ready") preview.open(files.model, file);
+      },
+    });
     table.current = made;
     host.current?.append(made.element);
     return () => {
       made.dispose();
       made.element.remove();
     };
-  }, [store]);
-  const version = store.filesVersion.value;
+  }, [store, table, preview]);
+  const version = store.files.version.value;
   // The version stands for what changed inside the model.
-  useLayoutEffect(() => table.current?.show(model), [model, version]);
+  useLayoutEffect(() => table.current?.show(model), [table, model, version]);
+  const shown = preview.opened.value?.index ?? null;
+  useLayoutEffect(() => table.current?.mark(shown), [table, shown]);
+  return host;
+}
 
-  const find = (query: string) => {
-    model.search(query);
-    table.current?.toTop();
-    store.filesChanged(false);
-  };
+interface ToolbarProps extends FilesProps {
+  model: FileModel;
+  find(query: string): void;
+  /** To the list, out of the field. */
+  onLeave(): void;
+}
+
+function Toolbar({ store, model, search, find, onLeave }: ToolbarProps) {
   return (
-    <>
-      <div class="iw-tools">
-        <label class="iw-search">
-          <Icon name="search" className="s" />
-          <input
-            ref={search}
-            type="text"
-            inputMode="search"
-            placeholder="Search files"
-            aria-label="Search files"
-            value={model.query}
-            spellcheck={false}
-            onInput={(event) => find(event.currentTarget.value)}
-            onKeyDown={(event) => {
-              if (event.key === "Escape" && model.query !== "") find("");
-              else if (event.key === "Escape" || event.key === "Enter" || event.key === "ArrowDown") {
-                table.current?.focus();
-              } else return;
-              event.preventDefault();
-              event.stopPropagation();
-            }}
-          />
-          {model.query === "" ? (
-            <span class="iw-kbd">/</span>
-          ) : (
-            <button
-              type="button"
-              class="iw-b icon ghost xs"
-              aria-label="Clear search"
-              onClick={() => find("")}
-            >
-              <Icon name="close" className="s" />
-            </button>
-          )}
-        </label>
-        <span class="iw-sp" />
-        <Selected model={model} version={version} />
-      </div>
-      <div class="iw-list" ref={host}>
-        {model.rowCount === 0 && (
-          <div class="iw-empty over">
-            <b>No file name contains “{model.query.trim()}”</b>
-            <button type="button" class="iw-link" onClick={() => find("")}>
-              Clear search
-            </button>
-          </div>
+    <div class="iw-tools">
+      <label class="iw-search">
+        <Icon name="search" className="s" />
+        <input
+          ref={search}
+          type="text"
+          inputMode="search"
+          placeholder="Search files"
+          aria-label="Search files"
+          title="Part of a path, or a pattern: vtk/*_1?.vtk"
+          value={model.query}
+          spellcheck={false}
+          onInput={(event) => find(event.currentTarget.value)}
+          onKeyDown={(event) => {
+            if (event.key === "Escape" && model.query !== "") find("");
+            else if (event.key === "Escape" || event.key === "Enter" || event.key === "ArrowDown") onLeave();
+            else return;
+            event.preventDefault();
+            event.stopPropagation();
+          }}
+        />
+        {model.query === "" ? (
+          <span class="iw-kbd">/</span>
+        ) : (
+          <button type="button" class="iw-b icon ghost xs" aria-label="Clear search" onClick={() => find("")}>
+            <Icon name="close" className="s" />
+          </button>
         )}
-      </div>
-    </>
+      </label>
+      <FormSwitch store={store} model={model} />
+      <SortMenu store={store} model={model} />
+      <span class="iw-sp" />
+      <Selected model={model} version={store.files.version.value} />
+    </div>
+  );
+}
+
+const FORMS: readonly [form: Form, label: string, key: string][] = [
+  ["tree", "Tree", "T"],
+  ["list", "List", "L"],
+];
+
+function FormSwitch({ store, model }: { store: MonitorStore; model: FileModel }) {
+  return (
+    <span class="iw-seg">
+      {FORMS.map(([form, label, key]) => (
+        <button
+          type="button"
+          key={form}
+          aria-pressed={model.form === form}
+          aria-label={label}
+          title={`${label} (${key})`}
+          onClick={() => store.files.setForm(form)}
+        >
+          <Icon name={form} className="s" />
+        </button>
+      ))}
+    </span>
+  );
+}
+
+/** Where there is no head to click on: the order, and the form. */
+function SortMenu({ store, model }: { store: MonitorStore; model: FileModel }) {
+  const order = COLUMNS.map(({ column, label }) => ({
+    label: label + (model.column === column ? (model.descending ? ", descending" : ", ascending") : ""),
+    checked: model.column === column,
+    act: () => {
+      model.sortBy(column, model.column === column ? !model.descending : descendsFirst(column));
+      store.files.changed(false);
+    },
+  }));
+  const form = FORMS.map(([name, label, keys]) => ({
+    label,
+    keys,
+    checked: model.form === name,
+    act: () => store.files.setForm(name),
+  }));
+  return (
+    <span class="iw-sortmenu">
+      <MenuButton
+        icon="sort"
+        label="Sort and form"
+        groups={() => [
+          { label: "Sort by", items: order },
+          { label: "Show as", items: form },
+        ]}
+      />
+    </span>
   );
 }
 
 function Selected({ model }: { model: FileModel; version: number }) {
   const { files, bytes } = model.selection;
-  const found = model.query.trim() === "" ? "" : `${formatCount(model.rowCount)} found · `;
+  const found = model.pattern === null ? "" : `${formatCount(model.foundCount)} found · `;
   return (
     <span class="iw-nw opt">
       <span class="iw-m">{found}</span>

@@ -1,39 +1,59 @@
 import { useEffect, useRef } from "preact/hooks";
-import type { MonitorStore } from "../store";
+import { type MonitorStore, TABS } from "../store";
 import { Banners } from "./banners";
-import { DownloadBar } from "./download-bar";
 import { Facts } from "./facts";
-import { Files, FilesHeading } from "./files";
+import { FailureReport } from "./failure";
 import { Head } from "./head";
+import { KeySheet, runKey, useKeys } from "./keys";
+import { PhaseStrip } from "./phases";
+import { TabPanel, Tabs } from "./tabs";
 
-/** One task: state, facts, acts, output files. */
+/** One task: state, facts, phases, acts, and the tabs. */
 export function Monitor({ store }: { store: MonitorStore }) {
   const card = useRef<HTMLElement>(null);
-  const search = useRef<HTMLInputElement>(null);
-
-  // The button that opened the question gets the focus back when it closes.
-  const asking = store.askingKill.value;
-  const asked = useRef(false);
-  useEffect(() => {
-    if (asked.current && !asking)
-      card.current?.querySelector<HTMLElement>("button.kill:not([disabled])")?.focus();
-    asked.current = asking;
-  }, [asking]);
-
-  const onKeyDown = (event: KeyboardEvent) => {
-    if (event.ctrlKey || event.metaKey || event.altKey || isField(event.target)) return;
-    if (!runKey(event.key, store, card.current, search.current)) return;
-    event.preventDefault();
-    event.stopPropagation();
-  };
+  useKeys(store, {
+    k: () => store.askKill(),
+    c: () => card.current?.querySelector<HTMLElement>("[data-key=c]")?.click(),
+    r: () => void store.refresh(true),
+    m: () => card.current?.querySelector<HTMLElement>(".iw-head [aria-haspopup=menu]")?.click(),
+    "?": () => {
+      store.showingKeys.value = true;
+    },
+    ...Object.fromEntries(
+      TABS.map((tab, index) => [
+        String(index + 1),
+        () => {
+          store.tab.value = tab;
+        },
+      ]),
+    ),
+  });
+  const sheet = store.showingKeys.value;
+  useReturnedFocus(sheet, card);
+  useReturnedFocus(store.askingKill.value, card, "button.kill:not([disabled])");
   return (
-    <section class="iw-card" ref={card} aria-label={`Task ${store.taskId}`} onKeyDown={onKeyDown}>
-      <Head store={store} />
-      <Facts store={store} />
-      <Banners store={store} />
-      <FilesHeading store={store} />
-      <Files store={store} search={search} />
-      <DownloadBar store={store} />
+    <section
+      class="iw-card"
+      ref={card}
+      aria-label={`Task ${store.taskId}`}
+      onKeyDown={(event) => {
+        if (sheet || !runKey(store, event)) return;
+        event.preventDefault();
+        event.stopPropagation();
+      }}
+    >
+      <div class="iw-all" inert={sheet}>
+        <Head store={store} />
+        <Facts store={store} />
+        <PhaseStrip store={store} />
+        <FailureReport store={store} />
+        <div class="iw-main" style={{ "--rows": rowsOf(store) }}>
+          <Banners store={store} />
+          <Tabs store={store} />
+          <TabPanel store={store} />
+        </div>
+      </div>
+      <KeySheet store={store} />
       <div class="iw-vh" role="status" aria-live="polite">
         {store.announcement.value}
       </div>
@@ -41,37 +61,29 @@ export function Monitor({ store }: { store: MonitorStore }) {
   );
 }
 
-/** True if the key is one of the view's. */
-function runKey(
-  key: string,
-  store: MonitorStore,
-  card: HTMLElement | null,
-  search: HTMLInputElement | null,
-): boolean {
-  switch (key) {
-    case "/":
-      search?.focus();
-      return search !== null;
-    case "d":
-      if (store.selectedFiles > 0) void store.startDownload("selection");
-      return true;
-    case "D":
-      void store.startDownload("all");
-      return true;
-    case "k":
-      store.askKill();
-      return true;
-    case "c":
-      card?.querySelector<HTMLElement>("[data-key=c]")?.click();
-      return true;
-    case "r":
-      void store.refresh(true);
-      return true;
-    default:
-      return false;
-  }
+/** Rows that the tabs leave room for: they, banners and folded folders do not move what is below the card. */
+function rowsOf(store: MonitorStore): number {
+  const files = store.files.state.value;
+  const count = files.kind === "ready" ? files.model.count : (store.task.value?.output_files ?? 0);
+  return Math.min(13, Math.max(store.task.value?.is_terminal === true ? 6 : 4, count));
 }
 
-function isField(target: EventTarget | null): boolean {
-  return target instanceof Element && target.matches("input, textarea, select");
+/** What had the focus when something opened gets it back when that closes, else what `selector` finds. */
+function useReturnedFocus(open: boolean, card: { current: HTMLElement | null }, selector?: string): void {
+  const before = useRef<HTMLElement | null>(null);
+  const wasOpen = useRef(false);
+  if (open && !wasOpen.current) before.current = focused(card.current);
+  useEffect(() => {
+    if (wasOpen.current && !open) {
+      const found = selector === undefined ? null : card.current?.querySelector<HTMLElement>(selector);
+      (found ?? before.current)?.focus();
+    }
+    wasOpen.current = open;
+  }, [open, card, selector]);
+}
+
+/** The element inside the card that has the focus; also in a shadow root. */
+function focused(card: HTMLElement | null): HTMLElement | null {
+  const active = (card?.getRootNode() as Document | ShadowRoot | undefined)?.activeElement;
+  return active instanceof HTMLElement && card?.contains(active) ? active : null;
 }

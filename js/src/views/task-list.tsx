@@ -1,274 +1,226 @@
-import { useRef } from "preact/hooks";
-import {
-  formatAgo,
-  formatClock,
-  formatCost,
-  formatCount,
-  formatDuration,
-  formatStamp,
-  ordinal,
-  shortId,
-} from "../format";
-import type { TaskSummary } from "../protocol";
-import { isOld, isQueued, pastWord, statusWord } from "../status";
-import type { Group, TaskListStore } from "../task-list-store";
-import { StatusIcon } from "./badge";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { formatAge, formatCount } from "../format";
+import { hasFiles } from "../list/acts";
+import type { BackendName } from "../protocol";
+import type { TaskListStore } from "../task-list-store";
 import { Banner, ErrorText } from "./banners";
-import { runtimeSeconds } from "./facts";
-import { Icon } from "./icon";
+import { savedChoice } from "./keys";
+import { ActsBar, compare } from "./task-list-acts";
+import { PanelFilters, PanelHead, TableFilters, TableHead } from "./task-list-head";
+import { type Form, TaskRows } from "./task-list-rows";
+import { AsOf, Keys, NoTasks, NotListed, type TaskListProps } from "./task-list-states";
 
-interface Props {
-  store: TaskListStore;
-  onOpen(taskId: string): void;
-}
+/** Rows fold to two lines below this, and get column heads from it on. */
+const WIDE_FROM = 600;
+/** Below this there is room for what a side panel shows. */
+const FOLDED_FROM = 440;
 
-const GROUPS: readonly [Group, string][] = [
-  ["all", "All"],
-  ["running", "Running"],
-  ["failed", "Failed"],
-  ["done", "Done"],
-];
-
-/** The side panel: every task of the account, newest first. */
-export function TaskList({ store, onOpen }: Props) {
-  const tasks = store.tasks.value;
+/** Every task of the account, newest first: at the side, or as a table in a page. */
+export function TaskList({ store, host }: TaskListProps) {
+  const root = useRef<HTMLElement>(null);
   const search = useRef<HTMLInputElement>(null);
+  const [form, setForm] = useState<Form>("narrow");
+  const [showsKeys, setShowsKeys] = useState(false);
+  useLayoutEffect(() => {
+    const element = root.current;
+    if (element === null) return;
+    const measure = () => {
+      // A hidden tab has no width, and keeps the form that it had.
+      const { clientWidth } = element;
+      if (clientWidth > 0) setForm(formOf(clientWidth));
+    };
+    const observer = new ResizeObserver(measure);
+    observer.observe(element);
+    measure();
+    return () => observer.disconnect();
+  }, []);
+  useEffect(() => {
+    store.wide.value = form !== "narrow";
+  }, [store, form]);
+  useEffect(() => {
+    let last = "";
+    return store.acts.selected.subscribe((selected) => {
+      const ids = [...selected];
+      if (ids.join() !== last) host.onSelect?.(ids);
+      last = ids.join();
+    });
+  }, [store, host]);
+
+  const tasks = store.tasks.value;
+  const isPanel = host.layout !== "table";
+  const help = () => setShowsKeys(!showsKeys);
+  const head = { store, host, showKeys: help };
+  const Filters = isPanel ? PanelFilters : TableFilters;
   return (
     <section
-      class="iw-panel"
+      ref={root}
+      class={`${isPanel ? "iw-panel" : "iw-card"} iw-tasks ${form}`}
       aria-label="Tasks"
-      onKeyDown={(event) => {
-        if (event.key !== "/" || event.target === search.current) return;
-        search.current?.focus();
-        event.preventDefault();
-      }}
+      onKeyDown={(event) => onKey(event, { store, host, search, help })}
     >
-      <div class="iw-ptop">
-        <h3>Tasks</h3>
-        <button
-          type="button"
-          class="iw-b icon ghost"
-          aria-label="Refresh"
-          title="Refresh"
-          onClick={() => void store.refresh()}
-        >
-          <Icon name="refresh" />
-        </button>
+      {isPanel ? <PanelHead {...head} /> : <TableHead {...head} />}
+      <Trouble store={store} host={host} />
+      {(tasks?.length ?? 0) > 0 && <Filters store={store} search={search} />}
+      {tasks === null ? (
+        <NotListed store={store} host={host} />
+      ) : tasks.length === 0 ? (
+        <NoTasks host={host} />
+      ) : (
+        <TaskRows store={store} host={host} form={form} />
+      )}
+      {showsKeys && <Keys host={host} close={help} />}
+      <ActsBar store={store} host={host} />
+      <Foot store={store} host={host} />
+      <div class="iw-vh" role="status">
+        {store.announcement.value}
       </div>
-      {tasks !== null && <Trouble store={store} />}
-      {tasks !== null && tasks.length > 0 && <Filters store={store} search={search} />}
-      <Rows store={store} onOpen={onOpen} />
-      <Foot store={store} />
     </section>
   );
 }
 
-function Trouble({ store }: { store: TaskListStore }) {
-  const error =
-    store.error.value ?? store.tasks.value?.find((task) => task.stale !== null)?.stale?.error ?? null;
+function formOf(width: number): Form {
+  return width >= WIDE_FROM ? "wide" : width >= FOLDED_FROM ? "folded" : "narrow";
+}
+
+interface KeyContext extends TaskListProps {
+  search: { current: HTMLInputElement | null };
+  help(): void;
+}
+
+/** Keys that mean the same everywhere in the list, as long as nobody types. */
+function onKey(event: KeyboardEvent, { store, host, search, help }: KeyContext): void {
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  const { target } = event;
+  if (target instanceof HTMLInputElement || target instanceof HTMLSelectElement) return;
+  if (savedChoice() === false) return;
+  const act = {
+    "/": () => search.current?.focus(),
+    r: () => void store.refresh(true),
+    k: () => host.readonly !== true && store.acts.askKill(chosen(store)),
+    c: () => compare({ store, host }),
+    d: () => void store.acts.askDownload(chosen(store).filter(hasFiles)),
+    "?": help,
+  }[event.key.length === 1 ? event.key.toLowerCase() : event.key];
+  if (act === undefined) return;
+  event.preventDefault();
+  act();
+}
+
+/** What is ticked, else the task under the keyboard. */
+function chosen(store: TaskListStore) {
+  const ticked = store.acts.tasks.peek();
+  if (ticked.length > 0) return ticked;
+  const current = store.current.peek();
+  return (store.tasks.peek() ?? []).filter((task) => task.task_id === current);
+}
+
+/** Why the rows may be old. They stay usable. */
+function Trouble({ store, host }: TaskListProps) {
+  const tasks = store.tasks.value;
+  if (tasks === null || !store.old.value) return null;
+  if (!store.connected.value) {
+    return (
+      <Banner tone="warn" icon="warn">
+        <strong>Not connected.</strong> <span class="more">The list is {age(store)} old.</span>
+      </Banner>
+    );
+  }
+  const stale = tasks.find((task) => task.stale !== null)?.stale ?? null;
+  const error = store.error.value ?? stale?.error ?? null;
   if (error === null) return null;
+  const isRefused = error.type === "AuthenticationError" || error.type === "ConfigurationError";
   return (
     <Banner tone="warn" icon="warn">
-      <ErrorText error={error} />
+      <ErrorText error={isRefused ? error : { ...error, hint: "" }} />
       <br />
-      <button type="button" class="iw-link" onClick={() => void store.refresh()}>
+      <span class="more">
+        The list is {age(store)} old.{isRefused ? "" : ` ${nextTry(store)}`}
+      </span>
+      <br />
+      <button type="button" class="iw-link" onClick={() => void store.refresh(true)}>
         Retry now
       </button>
+      {isRefused && host.account !== undefined && <NewKey store={store} />}
     </Banner>
   );
 }
 
-function Filters({ store, search }: { store: TaskListStore; search: { current: HTMLInputElement | null } }) {
+function NewKey({ store }: { store: TaskListStore }) {
   return (
-    <div class="iw-psec">
-      <label class="iw-search">
-        <Icon name="search" className="s" />
-        <input
-          ref={search}
-          type="text"
-          inputMode="search"
-          placeholder="Id, simulator, machine"
-          aria-label="Search tasks by id, simulator or machine"
-          value={store.query.value}
-          spellcheck={false}
-          onInput={(event) => {
-            store.query.value = event.currentTarget.value;
-          }}
-          onKeyDown={(event) => {
-            if (event.key === "Escape") store.query.value = "";
-          }}
-        />
-        {store.query.value === "" && <span class="iw-kbd">/</span>}
-      </label>
-      <fieldset class="iw-chips" aria-label="Filter by state">
-        {GROUPS.map(([group, label]) => (
-          <button
-            type="button"
-            key={group}
-            class="iw-chip"
-            aria-pressed={store.group.value === group}
-            onClick={() => {
-              store.group.value = group;
-            }}
-          >
-            {label} <b>{formatCount(store.count(group))}</b>
-          </button>
-        ))}
-      </fieldset>
-    </div>
-  );
-}
-
-function Rows({ store, onOpen }: Props) {
-  const tasks = store.tasks.value;
-  if (tasks === null) return <NoList store={store} />;
-  if (tasks.length === 0) {
-    return (
-      <div class="iw-plist iw-empty">
-        <Icon name="task" />
-        <b>No tasks yet</b>
-        <span>Simulations that you submit from any notebook or terminal appear here.</span>
-      </div>
-    );
-  }
-  const days = byDay(store.shown.value, store.now.value);
-  return (
-    <div class="iw-plist">
-      {days.length === 0 && (
-        <div class="iw-empty">
-          <b>No task matches</b>
-        </div>
-      )}
-      {days.map(([day, members]) => (
-        <section key={day} aria-label={day}>
-          <div class="iw-day">
-            <b>{day}</b>
-            <span>{formatCount(members.length)}</span>
-          </div>
-          {members.map((task) => (
-            <TaskRow key={task.task_id} task={task} store={store} onOpen={onOpen} />
-          ))}
-        </section>
-      ))}
-      {tasks.length < store.total.value && (
-        <p class="iw-end">
-          The newest {formatCount(tasks.length)} of {formatCount(store.total.value)} tasks
-        </p>
-      )}
-    </div>
-  );
-}
-
-/** Nothing was ever listed: without a key, or without an answer. */
-function NoList({ store }: { store: TaskListStore }) {
-  const error = store.error.value;
-  if (error === null) return <ListSkeleton />;
-  return (
-    <div class="iw-plist iw-empty">
-      <Icon name={error.type === "ConfigurationError" ? "key" : "warn"} />
-      <b>{error.message}</b>
-      {error.hint !== "" && <span>{error.hint}</span>}
-      <button type="button" class="iw-b" onClick={() => void store.refresh()}>
-        <Icon name="refresh" className="s" />
-        Try again
-      </button>
-    </div>
-  );
-}
-
-function TaskRow({ task, store, onOpen }: Props & { task: TaskSummary }) {
-  const old = isOld(task, true);
-  const open = store.opened.value === task.task_id;
-  return (
-    <button
-      type="button"
-      class={open ? "iw-pl open" : "iw-pl"}
-      title={`${statusWord(task)} · ${task.task_id}`}
-      onClick={() => {
-        store.opened.value = task.task_id;
-        onOpen(task.task_id);
-      }}
-    >
-      <StatusIcon task={task} old={old} />
-      <span class="a iw-cut">{task.simulator ?? shortId(task.task_id)}</span>
-      <span class="b">{old ? "" : timeOf(task, store.now.value)}</span>
-      <span class="c iw-cut">{old ? pastState(task, store.now.value) : detailOf(task, store.now.value)}</span>
+    <button type="button" class="iw-link" onClick={() => store.askForKey()}>
+      Set API key
     </button>
   );
 }
 
-function timeOf(task: TaskSummary, now: number): string {
-  if (isQueued(task)) return task.tasks_ahead === null ? "" : `${ordinal(task.tasks_ahead + 1)} in queue`;
-  return formatDuration(runtimeSeconds(task, now));
+function age(store: TaskListStore): string {
+  return formatAge((store.now.value - store.asOf.value) / 1000);
 }
 
-function detailOf(task: TaskSummary, now: number): string {
-  if (!task.is_terminal) return [shortId(task.task_id, 4, 4), task.machine_type].filter(Boolean).join(" · ");
-  const state = statusWord(task);
-  const ended = task.ended_at === null ? state : `${state} ${formatAgo(Date.parse(task.ended_at), now)}`;
-  return task.cost === null ? ended : `${ended} · ${formatCost(task.cost.amount, task.cost.currency)}`;
+function nextTry(store: TaskListStore): string {
+  const seconds = Math.ceil((store.refreshAt.value - Date.now()) / 1000);
+  return seconds > 0 ? `Next try in ${formatAge(seconds)}.` : "Trying again now.";
 }
 
-function pastState(task: TaskSummary, now: number): string {
-  return `${pastWord(task)} at ${formatClock(Date.parse(task.as_of), now).slice(0, 5)}`;
-}
-
-function byDay(tasks: TaskSummary[], now: number): [string, TaskSummary[]][] {
-  const days = new Map<string, TaskSummary[]>();
-  for (const task of tasks) {
-    const day = dayName(Date.parse(task.created_at ?? task.as_of), now);
-    const members = days.get(day);
-    if (members === undefined) days.set(day, [task]);
-    else members.push(task);
-  }
-  return [...days];
-}
-
-const DAY_MS = 86_400_000;
-const WEEKDAY = new Intl.DateTimeFormat("en-GB", { weekday: "long" });
-const DATE = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric" });
-
-function dayName(time: number, now: number): string {
-  const days = Math.round((startOfDay(now) - startOfDay(time)) / DAY_MS);
-  if (days <= 0) return "Today";
-  if (days === 1) return "Yesterday";
-  return days < 7 ? WEEKDAY.format(time) : DATE.format(time);
-}
-
-function startOfDay(time: number): number {
-  return new Date(time).setHours(0, 0, 0, 0);
-}
-
-function ListSkeleton() {
+function Foot({ store, host }: TaskListProps) {
+  const [first] = store.tasks.value ?? [];
+  const asOf = store.asOf.value;
+  const isTable = host.layout === "table";
+  if (isTable && store.acts.selected.value.size > 0) return null;
   return (
-    <div class="iw-plist" aria-busy="true">
-      {["70%", "50%", "62%", "44%", "58%"].map((width) => (
-        <div class="iw-pl" key={width}>
-          <span />
-          <span class="iw-sk" style={{ "--w": width }} />
-          <span />
-          <span class="c">
-            <span class="iw-sk" style={{ "--w": "80%" }} />
-          </span>
-        </div>
-      ))}
+    <div class="iw-pfoot">
+      <Backend store={store} host={host} shown={first?.backend ?? null} />
+      <span class="iw-sp" />
+      {asOf > 0 && !isTable && <AsOf store={store} />}
+      {isTable && <Unlisted store={store} />}
     </div>
   );
 }
 
-function Foot({ store }: { store: TaskListStore }) {
-  const tasks = store.tasks.value ?? [];
-  const [first] = tasks;
-  if (first === undefined) return null;
-  const asOf = Math.max(...tasks.map((task) => Date.parse(task.as_of)));
-  const old = store.error.value !== null || tasks.some((task) => task.stale !== null);
+function Unlisted({ store }: { store: TaskListStore }) {
+  const count = store.tasks.value?.length ?? 0;
+  if (count === 0) return null;
   return (
-    <div class="iw-pfoot">
-      <span class="iw-cut">{first.backend.name}</span>
-      <span class="iw-sp" />
-      <span class={old ? "iw-asof old" : "iw-asof"} title={formatStamp(asOf)}>
-        as of {formatClock(asOf, store.now.value)}
-      </span>
-    </div>
+    <span>
+      {formatCount(store.found.value.length)} of {formatCount(store.total.value)}
+    </span>
+  );
+}
+
+function Backend({ store, host, shown }: TaskListProps & { shown: BackendName | null }) {
+  const [known, setKnown] = useState<readonly BackendName[]>([]);
+  const { backends } = host;
+  // Asked again when another one answers: engines come and go.
+  const id = backends?.current ?? shown?.id;
+  useEffect(() => {
+    let gone = false;
+    const take = (list: readonly BackendName[]) => {
+      if (!gone) setKnown(list);
+    };
+    backends?.list().then(take, () => take([]));
+    return () => {
+      gone = true;
+    };
+  }, [backends, id]);
+  if (backends === undefined || known.length < 2) {
+    const none = store.error.value?.type === "ConfigurationError" ? "No backend" : "";
+    return <span class="iw-cut">{shown?.name ?? known[0]?.name ?? none}</span>;
+  }
+  return (
+    <select
+      class="iw-pick"
+      aria-label="Backend"
+      value={id}
+      onChange={(event) => {
+        backends.choose(event.currentTarget.value);
+        store.reset();
+      }}
+    >
+      {known.map((backend) => (
+        <option key={backend.id} value={backend.id}>
+          {backend.name}
+        </option>
+      ))}
+    </select>
   );
 }

@@ -34,6 +34,8 @@ async function openFiles(transcripts: readonly object[] = [taskSuccess, outputsL
 }
 
 beforeEach(() => {
+  // The list; `files.test.ts` has the tree.
+  localStorage.setItem("inductiva-widgets:files-form", "list");
   // The clock stands still, timers run: the recorded stamps stay "today".
   vi.useFakeTimers({ now: new Date("2026-11-21T13:02:12Z"), toFake: ["Date"] });
 });
@@ -52,7 +54,7 @@ describe("state of a task", () => {
       "Cost so far": "US$ 0.11",
       Backend: "api.inductiva.ai",
     });
-    expect(page.text(".iw-empty")).toContain("Outputs appear when the task ends");
+    expect(page.text(".iw-empty")).toContain("No output files yet");
     vi.setSystemTime(new Date("2026-11-21T13:02:15Z"));
     await expect.poll(() => page.facts.Runtime, { timeout: 3000 }).toBe("12 min 07 s");
   });
@@ -60,7 +62,7 @@ describe("state of a task", () => {
   test("queued: place in the queue, then at work without asking again", async () => {
     open([taskQueued], { taskId: "67iubpw0t3k9x2vd8qsy5mcn4" });
     await expect.poll(() => page.badge).toBe("In Queue");
-    expect(page.facts).toMatchObject({ "Place in queue": "3rd · 2 ahead" });
+    expect(page.facts).toMatchObject({ "Place in queue": "3rd · 2 tasks ahead" });
     page.connection.play();
     await expect.poll(() => page.badge).toBe("Preparing to Compute");
     expect(page.calls("task.get")).toHaveLength(1);
@@ -102,6 +104,8 @@ describe("state of a task", () => {
     open([taskNotFound]);
     await expect.poll(() => page.has(".iw-empty")).toBe(true);
     expect(page.text(".iw-empty")).toContain("There is no task");
+    expect(page.badge).toBe("Not known");
+    expect(page.has(".iw-sk")).toBe(false);
   });
 
   test("no outputs: said so, and nothing is asked for", async () => {
@@ -115,7 +119,7 @@ describe("state of a task", () => {
     open([taskQueued], { taskId: "67iubpw0t3k9x2vd8qsy5mcn4" });
     await expect.poll(() => page.badge).toBe("In Queue");
     page.connection.play();
-    page.button("Refresh").click();
+    (await page.menuItem("Refresh")).click();
     await expect.poll(() => page.calls("task.get")).toHaveLength(2);
     expect(page.badge).toBe("Preparing to Compute");
   });
@@ -127,7 +131,8 @@ describe("state of a task", () => {
     await expect.poll(() => page.badge).toBe("Was In Progress");
     expect(page.banner).toContain("Not connected");
     expect(page.button("Kill task").disabled).toBe(true);
-    expect(page.button("Refresh").disabled).toBe(true);
+    await page.menuItem("Keys");
+    expect(page.hasButton("Refresh")).toBe(false);
   });
 });
 
@@ -287,7 +292,7 @@ describe("files", () => {
     await expect.poll(() => page.rows).toContain("0.3/U");
     const before = page.rows;
     const grid = page.find(".iw-grid");
-    page.button("Refresh").click();
+    (await page.menuItem("Refresh")).click();
     await expect.poll(() => page.calls("outputs.list")).toHaveLength(2);
     expect(page.rows).toEqual(before);
     expect(page.find(".iw-grid")).toBe(grid);

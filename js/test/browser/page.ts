@@ -1,5 +1,7 @@
+import { expect } from "vitest";
 import { userEvent } from "vitest/browser";
 import "../../src/style.css";
+import type { MonitorOptions } from "../../src/store";
 import { type MountedMonitor, mount } from "../../src/view";
 import { ReplayConnection, type Transcript } from "../replay-connection";
 
@@ -11,13 +13,18 @@ export class MonitorPage {
 
   constructor(
     transcripts: readonly object[],
-    { taskId = "i4ir3kvv62odsfrhko4y8w2an", width = 700, hold = [] as string[] } = {},
+    {
+      taskId = "i4ir3kvv62odsfrhko4y8w2an",
+      width = 700,
+      hold = [] as string[],
+      host = {} as MonitorOptions,
+    } = {},
   ) {
     this.connection = new ReplayConnection(transcripts as Transcript[]);
     for (const method of hold) this.connection.waiting.add(method as never);
     this.el.style.width = `${width}px`;
     document.body.append(this.el);
-    this.monitor = mount(this.el, this.connection, { taskId });
+    this.monitor = mount(this.el, this.connection, { ...host, taskId });
   }
 
   close(): void {
@@ -44,7 +51,10 @@ export class MonitorPage {
   }
 
   get facts(): Record<string, string> {
-    const pairs = [...this.el.querySelectorAll<HTMLElement>(".iw-facts > div")].map((fact) => [
+    const shown = [...this.el.querySelectorAll<HTMLElement>(".iw-facts > div")].filter(
+      (fact) => fact.offsetParent !== null,
+    );
+    const pairs = shown.map((fact) => [
       visibleText(fact.querySelector("dt")),
       visibleText(fact.querySelector("dd")),
     ]);
@@ -75,6 +85,13 @@ export class MonitorPage {
 
   hasButton(name: string): boolean {
     return [...this.el.querySelectorAll("button")].some((button) => visibleText(button).startsWith(name));
+  }
+
+  /** An entry of the menu `…`, which it opens. */
+  async menuItem(name: string): Promise<HTMLButtonElement> {
+    if (!this.has("[role=menu]")) this.button("More actions").click();
+    await expect.poll(() => this.has("[role=menu]")).toBe(true);
+    return this.button(name);
   }
 
   async press(keys: string): Promise<void> {

@@ -1,5 +1,6 @@
 import { ServerConnection as Server } from "@jupyterlab/services";
 import { afterEach, expect, test, vi } from "vitest";
+import type { Backends } from "../../src/lab/account";
 import { decodeFrame, encodeFrame } from "../../src/lab/frame";
 import { ServerConnection } from "../../src/lab/server-connection";
 
@@ -10,6 +11,12 @@ class FakeServer {
   readonly calls: Record<string, unknown>[] = [];
   isUp = true;
   subscribeStatus = 200;
+  account = "a1";
+  /** No key, and no engine that runs. */
+  isWithout = false;
+  minInterval = 0;
+  readonly posted: unknown[] = [];
+  refusal: Response | null = null;
 
   readonly fetch = async (input: RequestInfo | URL): Promise<Response> => {
     const request = input as Request;
@@ -17,9 +24,15 @@ class FakeServer {
     if (!this.isUp) throw new TypeError("Failed to fetch");
     if (pathname.endsWith("/api/events")) return new Response(this.#stream());
     if (pathname.endsWith("/api/subscribe")) {
-      const { topics } = (await request.json()) as { topics: string[] };
-      this.subscribed.push(topics);
+      const wish = (await request.json()) as { topics: string[]; min_interval_s: number };
+      this.subscribed.push(wish.topics);
+      this.minInterval = wish.min_interval_s;
       return new Response("{}", { status: this.subscribeStatus });
+    }
+    if (pathname.endsWith("/api/backends")) return Response.json(this.backends());
+    if (!pathname.endsWith("/api/call")) {
+      this.posted.push({ [pathname]: await request.json() });
+      return this.refusal ?? Response.json(this.backends());
     }
     const { header } = decodeFrame(await request.arrayBuffer());
     this.calls.push(header);
@@ -33,6 +46,13 @@ class FakeServer {
         };
     return new Response(encodeFrame(answer, isKnown ? [new Uint8Array([7]).buffer] : []));
   };
+
+  backends(): Backends {
+    if (this.isWithout) return { default: null, readonly: false, key_source: null, backends: [] };
+    const one = { id: "b1", name: "one.example", is_local: false, account: this.account };
+    const two = { id: "b2", name: "local engine", is_local: true, account: "c1" };
+    return { default: "b1", readonly: false, key_source: "file", backends: [one, two] };
+  }
 
   say(line: object): void {
     this.streams.at(-1)?.enqueue(new TextEncoder().encode(`${JSON.stringify(line)}\n`));
@@ -114,6 +134,23 @@ test("after a broken stream it comes back, subscribes anew and tells of the gap"
   expect(server.subscribed).toHaveLength(2);
 });
 
+test.each([
+  [0, 250],
+  [0.999, 749],
+])("pages come back at different times after a restart (%f)", async (chance, pause) => {
+  const server = new FakeServer();
+  connect(server);
+  connection.subscribe("tasks", vi.fn());
+  await expect.poll(() => server.subscribed.length).toBe(1);
+  const random = vi.spyOn(Math, "random").mockReturnValue(chance);
+  const timer = vi.spyOn(globalThis, "setTimeout");
+  server.streams[0]?.close();
+  await expect.poll(() => server.subscribed.length, { timeout: 3000 }).toBe(2);
+  expect(timer.mock.calls.map(([, ms]) => Math.floor(ms ?? 0))).toContain(pause);
+  random.mockRestore();
+  timer.mockRestore();
+});
+
 test("a refused topic does not break the stream for the others", async () => {
   const server = new FakeServer();
   server.subscribeStatus = 400;
@@ -124,4 +161,161 @@ test("a refused topic does not break the stream for the others", async () => {
   server.say({ kind: "event", topic: "task/x", revision: 1, event: EVENT });
   await expect.poll(() => onEvent.mock.calls.length).toBe(1);
   expect(connection.connected.value).toBe(true);
+});
+
+// ---- several backends ----
+
+const CARD = { id: "b2", name: "local engine" };
+
+test("a call for a backend says which one, and whose", async () => {
+  const server = new FakeServer();
+  connect(server);
+  await connection.forBackend(CARD).call("task.get", { task_id: "t" });
+  await connection.call("task.get", { task_id: "t" });
+  expect(server.calls[0]).toMatchObject({ backend: "b2", account: "c1", backend_name: "local engine" });
+  expect(server.calls[1]).not.toHaveProperty("backend");
+});
+
+test("a backend that the server does not list is asked for by its own name", async () => {
+  const server = new FakeServer();
+  connect(server);
+  await connection.forBackend({ id: "b9", name: "other.example" }).call("task.get", { task_id: "t" });
+  expect(server.calls[0]).toMatchObject({ backend: "b9", backend_name: "other.example" });
+  expect(server.calls[0]).not.toHaveProperty("account");
+});
+
+test("what was opened for an account keeps to it when the account changes", async () => {
+  const server = new FakeServer();
+  connect(server);
+  const card = connection.forBackend({ id: "b1", name: "one.example" });
+  await card.call("task.get", { task_id: "t" });
+  server.account = "a2";
+  await connection.account.load();
+  await card.call("task.get", { task_id: "t" });
+  await connection.forBackend({ id: "b1", name: "one.example" }).call("task.get", { task_id: "t" });
+  expect(server.calls.map((call) => call.account)).toEqual(["a1", "a1", "a2"]);
+});
+
+test("what was opened for the default backend keeps to the one that it was then", async () => {
+  const server = new FakeServer();
+  connect(server);
+  const tab = connection.forBackend(null);
+  const call = () => tab.call("task.get", { task_id: "t" });
+  server.isWithout = true;
+  await connection.account.load();
+  await call();
+  server.isWithout = false;
+  await connection.account.load();
+  await call();
+  server.account = "a2";
+  await connection.account.load();
+  await call();
+  expect(server.calls.map(({ backend, account }) => [backend, account])).toEqual([
+    [undefined, undefined],
+    ["b1", "a1"],
+    ["b1", "a1"],
+  ]);
+});
+
+test("how often the server looks is said with the topics, and again when it changes", async () => {
+  const server = new FakeServer();
+  connect(server);
+  connection.subscribe("tasks", vi.fn());
+  await expect.poll(() => server.minInterval).toBe(1);
+  connection.setMinInterval(30);
+  await expect.poll(() => server.minInterval).toBe(30);
+  expect(server.streams).toHaveLength(1);
+});
+
+test("the same wish for two backends is two wishes", async () => {
+  const server = new FakeServer();
+  connect(server);
+  const views = server.backends().backends.map((backend) => connection.forBackend(backend));
+  const wish = { intent: "kill" };
+  await Promise.all(views.flatMap((view) => [1, 2].map(() => view.call("task.get", { task_id: "t" }, wish))));
+  expect(server.calls.map((call) => call.backend).sort()).toEqual(["b1", "b2"]);
+});
+
+test("one stream carries the topics of two backends apart", async () => {
+  const server = new FakeServer();
+  connect(server);
+  const heard = new Map(server.backends().backends.map(({ id }) => [id, vi.fn()]));
+  const leaves = server
+    .backends()
+    .backends.map((backend) =>
+      connection.forBackend(backend).subscribe("task/x", heard.get(backend.id) as never),
+    );
+  await expect.poll(() => server.subscribed.at(-1)).toEqual(["b1:a1:task/x", "b2:c1:task/x"]);
+  server.say({ kind: "event", topic: "b2:c1:task/x", revision: 1, event: EVENT });
+  await expect.poll(() => heard.get("b2")?.mock.calls).toEqual([[EVENT]]);
+  expect(heard.get("b1")).not.toHaveBeenCalled();
+  expect(server.streams).toHaveLength(1);
+  leaves[0]?.();
+  await expect.poll(() => server.subscribed.at(-1)).toEqual(["b2:c1:task/x"]);
+});
+
+test("who leaves before the backends are known listens to nothing", async () => {
+  const server = new FakeServer();
+  connect(server);
+  connection.forBackend(CARD).subscribe("task/x", vi.fn())();
+  await connection.account.known();
+  connection.subscribe("tasks", vi.fn());
+  await expect.poll(() => server.subscribed).toEqual([["tasks"]]);
+});
+
+test("the server says when its backends have changed", async () => {
+  const server = new FakeServer();
+  connect(server);
+  connection.subscribe("tasks", vi.fn());
+  await expect.poll(() => server.subscribed.length).toBe(1);
+  expect(connection.account.backends.value).toBeNull();
+  server.say({ kind: "backends" });
+  await expect.poll(() => connection.account.backends.value).toEqual(server.backends());
+});
+
+// ---- the key and the engine ----
+
+test("a key goes to the server and is asked about before it replaces another one", async () => {
+  const server = new FakeServer();
+  connect(server);
+  const error = { type: "ConfigurationError", message: "There is one.", hint: "", retryable: false };
+  server.refusal = Response.json({ error }, { status: 409 });
+  expect(await connection.account.setKey("k", false)).toBe("exists");
+  server.refusal = null;
+  expect(await connection.account.setKey("k", true)).toBe("saved");
+  expect(connection.account.backends.value).toEqual(server.backends());
+  const path = "/base/inductiva-widgets/api/key";
+  expect(server.posted).toEqual([
+    { [path]: { key: "k", replace: false } },
+    { [path]: { key: "k", replace: true } },
+  ]);
+});
+
+test("what the server says against a key is said to the user", async () => {
+  const server = new FakeServer();
+  connect(server);
+  const error = { type: "ConfigurationError", message: "No key.", hint: "Copy it.", retryable: false };
+  server.refusal = Response.json({ error }, { status: 400 });
+  await expect(connection.account.setKey("k", false)).rejects.toMatchObject({ detail: error });
+});
+
+test("an engine that does not start, and a server without the route, are errors", async () => {
+  const server = new FakeServer();
+  connect(server);
+  const error = { type: "LocalEngineError", message: "No.", hint: "", retryable: false };
+  server.refusal = Response.json({ error }, { status: 503 });
+  await expect(connection.account.startEngine()).rejects.toMatchObject({ name: "LocalEngineError" });
+  server.refusal = Response.json({ message: "Not Found" }, { status: 404 });
+  await expect(connection.account.startEngine()).rejects.toMatchObject({ name: "ServiceConnectionError" });
+  server.isUp = false;
+  await expect(connection.account.load()).rejects.toMatchObject({ name: "ServiceConnectionError" });
+});
+
+test("questions at the same time are one request", async () => {
+  const server = new FakeServer();
+  connect(server);
+  const backends = vi.spyOn(server, "backends");
+  await Promise.all([connection.account.load(), connection.account.known(), connection.account.load()]);
+  await connection.account.known();
+  expect(backends).toHaveBeenCalledTimes(1);
 });

@@ -1,0 +1,71 @@
+import { signal } from "@preact/signals";
+import { asServiceError, isAbort } from "./connection";
+import type { MachineColumn, MachineMetrics, ServiceError } from "./protocol";
+import type { MonitorStore } from "./store";
+import { gunzip } from "./table/listing";
+
+/** Samples of the machine by column, in the order of time. */
+export interface Measures {
+  readonly start: string | null;
+  /** Seconds since `start`. */
+  readonly times: Float64Array;
+  readonly columns: readonly (MachineColumn & { readonly values: Float64Array })[];
+}
+
+export type MachineState =
+  | { kind: "none" }
+  | { kind: "loading"; waiting: boolean }
+  | { kind: "ready"; measures: Measures }
+  | { kind: "failed"; error: ServiceError };
+
+/** What the machine of a monitor's task did over time. */
+export class MachineStore {
+  readonly state = signal<MachineState>({ kind: "none" });
+  /** The moment that all charts tell of, in seconds since the start. */
+  readonly moment = signal<number | null>(null);
+  readonly #monitor: MonitorStore;
+
+  constructor(monitor: MonitorStore) {
+    this.#monitor = monitor;
+  }
+
+  dispose(): void {}
+
+  /** Asks for the samples, once the task has ended. */
+  async load(): Promise<void> {
+    const { kind } = this.state.peek();
+    if (kind === "loading" || kind === "ready") return;
+    this.state.value = { kind: "loading", waiting: false };
+    try {
+      const { result, buffers } = await this.#monitor.call(
+        "machine.metrics",
+        { task_id: this.#monitor.taskId },
+        {
+          onWaiting: (waiting) => {
+            if (this.state.peek().kind === "loading") this.state.value = { kind: "loading", waiting };
+          },
+        },
+      );
+      const frame = buffers[0];
+      if (frame === undefined) throw new Error("The measures came without their data.");
+      const measures = await unpackMeasures(result, frame);
+      if (!this.#monitor.isClosed) this.state.value = { kind: "ready", measures };
+    } catch (error) {
+      if (!isAbort(error)) this.state.value = { kind: "failed", error: asServiceError(error) };
+    }
+  }
+}
+
+/** Unpacks the frame described at `MachineMetrics`. */
+export async function unpackMeasures(meta: MachineMetrics, frame: ArrayBuffer): Promise<Measures> {
+  const raw = await gunzip(frame);
+  const { rows } = meta;
+  if (raw.byteLength !== 8 * rows * (rows === 0 ? 0 : meta.columns.length + 1))
+    throw new Error("The measures are damaged: their size is not what was announced.");
+  const column = (place: number) => new Float64Array(raw, 8 * rows * place, rows);
+  return {
+    start: meta.start,
+    times: rows === 0 ? new Float64Array(0) : column(0),
+    columns: rows === 0 ? [] : meta.columns.map((told, i) => ({ ...told, values: column(i + 1) })),
+  };
+}

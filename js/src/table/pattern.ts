@@ -1,0 +1,86 @@
+/** What a search asks for: a part of the path, or a pattern with `*`, `**` and `?`. */
+export interface Pattern {
+  /** In lower case. */
+  text: string;
+  isGlob: boolean;
+}
+
+/** `null`: nothing is searched. */
+export function readPattern(query: string): Pattern | null {
+  const text = query.trim().toLowerCase();
+  if (text === "" || text.includes("\n")) return null;
+  return { text, isGlob: /[*?]/.test(text) };
+}
+
+const ANY = 0x3f; // ?
+const STAR = 0x2a;
+const SLASH = 0x2f;
+
+/**
+ * Whether a path in `text[from, end)` fits a glob: as a whole, or from one of its folders on, so that
+ * `vtk/*.vtk` finds `run/vtk/a.vtk` too. `*` and `?` stay within a name, `**` does not.
+ */
+export function fitsGlob(glob: string, text: string, from: number, end: number): boolean {
+  const flat = glob.replace(/^(\*\*\/)+/, "").replaceAll("/**/", "/");
+  for (let start = from; ; ) {
+    if (fitsFrom(glob, text, start, end)) return true;
+    // `**/` also stands for no folder at all.
+    if (flat !== glob && fitsFrom(flat, text, start, end)) return true;
+    // Not indexOf: without a slash that would search all names behind this one.
+    while (start < end && text.charCodeAt(start) !== SLASH) start += 1;
+    start += 1;
+    if (start >= end) return false;
+  }
+}
+
+function fitsFrom(glob: string, text: string, from: number, end: number): boolean {
+  let at = from;
+  let g = 0;
+  // Where to go on when the rest does not fit: the last star, and the last double star.
+  let star = -1;
+  let starAt = 0;
+  let deep = -1;
+  let deepAt = 0;
+  while (at < end || g < glob.length) {
+    const code = g < glob.length ? glob.charCodeAt(g) : 0;
+    if (code === STAR) {
+      if (glob.charCodeAt(g + 1) === STAR) {
+        g += 2;
+        deep = g;
+        deepAt = at;
+        star = -1;
+      } else {
+        g += 1;
+        star = g;
+        starAt = at;
+      }
+      continue;
+    }
+    const here = at < end ? text.charCodeAt(at) : 0;
+    if (at < end && g < glob.length && (here === code || (code === ANY && here !== SLASH))) {
+      at += 1;
+      g += 1;
+    } else if (star >= 0 && starAt < end && text.charCodeAt(starAt) !== SLASH) {
+      starAt += 1;
+      at = starAt;
+      g = star;
+    } else if (deep >= 0 && deepAt < end) {
+      deepAt += 1;
+      at = deepAt;
+      g = deep;
+      star = -1;
+    } else return false;
+  }
+  return true;
+}
+
+/** Where a path shows the hit, `[from, end)`; `null` when there is nothing to mark. */
+export function hitIn(pattern: Pattern, path: string): [from: number, end: number] | null {
+  if (pattern.isGlob) return [path.lastIndexOf("/") + 1, path.length];
+  const lower = path.toLowerCase();
+  // Some letters get longer in lower case: then places do not agree.
+  if (lower.length !== path.length) return null;
+  // The file's own name is what people look at first.
+  const at = lower.lastIndexOf(pattern.text);
+  return at < 0 ? null : [at, at + pattern.text.length];
+}

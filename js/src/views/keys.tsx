@@ -1,0 +1,163 @@
+import { useEffect, useRef, useState } from "preact/hooks";
+import type { KeyMap, MonitorStore } from "../store";
+import { Icon } from "./icon";
+
+/** Every key of the monitor, for the sheet that `?` opens. */
+export const KEY_HELP: readonly { about: string; keys: readonly [keys: string, does: string][] }[] = [
+  {
+    about: "Task",
+    keys: [
+      ["1 … 4", "Files, logs, machine, details"],
+      ["K", "Ask to kill the task"],
+      ["C", "Copy the task id"],
+      ["R", "Refresh, or try again now"],
+      ["M", "Menu"],
+      ["?", "These keys"],
+    ],
+  },
+  {
+    about: "Lists",
+    keys: [
+      ["/", "Search; Esc clears, then leaves the field"],
+      ["↑ ↓ Home End PgUp PgDn", "Move the row"],
+      ["Space, Shift+↑ ↓", "Select, extend"],
+      ["← →", "Fold, unfold, to the folder above"],
+      ["Enter, Esc", "Look into the file, back"],
+      ["T, L", "Files as a tree, as a list"],
+      ["Ctrl+A, Ctrl+I", "Select all found, invert"],
+      ["D, Shift+D", "Download the selection, all files"],
+    ],
+  },
+  {
+    about: "Logs",
+    keys: [
+      ["N, Shift+N", "Next hit, previous hit"],
+      ["W", "Wrap lines"],
+    ],
+  },
+];
+
+/** While the component is shown, these keys act. */
+export function useKeys(store: MonitorStore, keys: KeyMap): void {
+  const latest = useRef(keys);
+  latest.current = keys;
+  useEffect(() => {
+    const map: Record<string, () => void> = {};
+    for (const key of Object.keys(latest.current)) map[key] = () => latest.current[key]?.();
+    store.keys.add(map);
+    return () => void store.keys.delete(map);
+  }, [store]);
+}
+
+/** Runs what a key does; true if it is one of the view's. */
+export function runKey(store: MonitorStore, event: KeyboardEvent): boolean {
+  if (event.ctrlKey || event.metaKey || event.altKey || isField(event.target)) return false;
+  if (!keysAct(store)) return false;
+  // What was registered last is nearest to the user.
+  for (const map of [...store.keys].reverse()) {
+    const run = Object.hasOwn(map, event.key) ? map[event.key] : undefined;
+    if (run === undefined) continue;
+    run();
+    return true;
+  }
+  return false;
+}
+
+function isField(target: EventTarget | null): boolean {
+  return target instanceof Element && target.matches("input, textarea, select");
+}
+
+const SETTING = "inductiva-widgets:single-keys";
+
+/** Whether single keys act: the user's own choice, else the host's. */
+function keysAct(store: MonitorStore): boolean {
+  return (savedChoice() ?? store.options.singleKeys ?? true) === true;
+}
+
+/** What the user chose for all views; `undefined`: nothing yet. */
+export function savedChoice(): boolean | undefined {
+  try {
+    const saved = localStorage.getItem(SETTING);
+    return saved === null ? undefined : saved === "on";
+  } catch {
+    return undefined; // a frame without storage: then the choice lasts for the page
+  }
+}
+
+function saveChoice(on: boolean): void {
+  try {
+    localStorage.setItem(SETTING, on ? "on" : "off");
+  } catch {
+    // As above.
+  }
+}
+
+/** The sheet over the card that lists the keys. Esc closes it; the focus goes back to where it was. */
+export function KeySheet({ store }: { store: MonitorStore }) {
+  return store.showingKeys.value ? <OpenSheet store={store} /> : null;
+}
+
+function OpenSheet({ store }: { store: MonitorStore }) {
+  const close = useRef<HTMLButtonElement>(null);
+  const [act, setAct] = useState(keysAct(store));
+  const title = `${store.uid}-keys`;
+  // The rest of the card is inert meanwhile, so the focus cannot leave for it.
+  useEffect(() => close.current?.focus(), []);
+  const shut = () => {
+    store.showingKeys.value = false;
+  };
+  return (
+    <div
+      class="iw-sheet"
+      role="dialog"
+      aria-modal="true"
+      aria-labelledby={title}
+      onKeyDown={(event) => {
+        if (event.key !== "Escape" && event.key !== "?") return;
+        event.preventDefault();
+        event.stopPropagation();
+        shut();
+      }}
+    >
+      <header>
+        <h4 id={title}>Keys</h4>
+        <button
+          ref={close}
+          type="button"
+          class="iw-b icon ghost"
+          aria-label="Close"
+          title="Close (Esc)"
+          onClick={shut}
+        >
+          <Icon name="close" />
+        </button>
+      </header>
+      <div class="body">
+        {KEY_HELP.map(({ about, keys }) => (
+          <dl class="iw-keys" key={about} aria-label={about}>
+            {keys.map(([key, does]) => (
+              <div key={key}>
+                <dt>
+                  <kbd class="iw-kbd">{key}</kbd>
+                </dt>
+                <dd>{does}</dd>
+              </div>
+            ))}
+          </dl>
+        ))}
+        <label class="iw-switch">
+          <input
+            type="checkbox"
+            checked={act}
+            onChange={(event) => {
+              const on = event.currentTarget.checked;
+              saveChoice(on);
+              setAct(on);
+            }}
+          />
+          Single keys act while the focus is in this view
+        </label>
+      </div>
+    </div>
+  );
+}

@@ -1,0 +1,262 @@
+import type { RefObject } from "preact";
+import { useEffect, useRef } from "preact/hooks";
+import { formatCount, formatSize } from "../format";
+import type { IconName } from "../icons";
+import type { LogModel } from "../log-model";
+import { hasText } from "../logs-store";
+import type { MonitorStore } from "../store";
+import { Banner, ErrorText } from "./banners";
+import { CopyButton } from "./copy";
+import { Icon } from "./icon";
+import { useKeys } from "./keys";
+import { LogText } from "./logs-text";
+
+/** The tab of the logs. */
+export function Logs({ store }: { store: MonitorStore }) {
+  const { logs } = store;
+  const ended = store.task.value?.is_terminal === true;
+  useEffect(() => {
+    if (ended) void logs.load();
+  }, [logs, ended]);
+  const state = logs.state.value;
+  if (store.task.value === null) return <LogSkeleton />;
+  if (!ended) return <NotYet store={store} />;
+  if (state.kind === "failed") return <NotRead store={store} />;
+  if (state.kind === "none" || state.kind === "loading") {
+    const waiting = state.kind === "loading" && state.waiting;
+    return (
+      <LogSkeleton>
+        {waiting && <p class="iw-waiting">Waiting for the {store.peer}: it is busy.</p>}
+      </LogSkeleton>
+    );
+  }
+  const { log } = logs;
+  if (log === null) {
+    return (
+      <Empty
+        icon="file"
+        title="This task has no logs"
+        text="Neither stdout.txt nor stderr.txt is among its files."
+      />
+    );
+  }
+  return <OpenLogs store={store} log={log} all={state.logs} />;
+}
+
+interface OpenLogsProps {
+  store: MonitorStore;
+  log: LogModel;
+  all: readonly LogModel[];
+}
+
+function OpenLogs({ store, log, all }: OpenLogsProps) {
+  const search = useRef<HTMLInputElement>(null);
+  const pane = useRef<HTMLDivElement>(null);
+  const { logs } = store;
+  useKeys(store, {
+    "/": () => search.current?.focus(),
+    n: () => logs.step(1),
+    N: () => logs.step(-1),
+    w: () => logs.toggleWrap(),
+  });
+  return (
+    <>
+      <div class="iw-tools iw-logtools">
+        <fieldset class="iw-seg" aria-label="Which log">
+          {all.map(({ file }) => (
+            <button
+              key={file.name}
+              type="button"
+              class={file.name === "stderr.txt" ? "err" : ""}
+              aria-pressed={file.name === log.file.name}
+              onClick={() => logs.show(file.name)}
+            >
+              {file.name.replace(/\.txt$/, "")}
+              {file.errors.length > 0 && <span class="iw-dot" title="Tells of errors" />}
+            </button>
+          ))}
+        </fieldset>
+        <Search store={store} field={search} pane={pane} />
+        <span class="iw-sp" />
+        <span class="iw-m iw-nw opt">{formatSize(log.file.size)}</span>
+        <span class="iw-acts">
+          <button
+            type="button"
+            class="iw-b icon ghost"
+            aria-label="Wrap lines"
+            aria-pressed={logs.wraps.value}
+            title="Wrap lines (W)"
+            onClick={() => logs.toggleWrap()}
+          >
+            <Icon name="wrap" />
+          </button>
+          <CopyButton
+            store={store}
+            text={() => selectedIn(pane.current) || log.loadedText()}
+            label="Copy the selection, or all text that is loaded"
+            said="Log copied."
+          />
+          {logs.file >= 0 && (
+            <button
+              type="button"
+              class="iw-b icon ghost"
+              aria-label={`Download ${log.file.name}`}
+              title={`Download ${log.file.name}`}
+              disabled={store.files.download.value?.state === "running"}
+              onClick={() => void logs.download()}
+            >
+              <Icon name="download" />
+            </button>
+          )}
+        </span>
+      </div>
+      {log.file.read < log.file.size && (
+        <p class="iw-cut-note">
+          The first {formatSize(log.file.read)} of {formatSize(log.file.size)} can be shown here. Download{" "}
+          {log.file.name} for the rest.
+        </p>
+      )}
+      {hasText(log) || log.hasHeads ? (
+        <LogText store={store} log={log} pane={pane} />
+      ) : (
+        <Empty icon="file" title={`${log.file.name} is empty`} text="Nothing was written to it." />
+      )}
+    </>
+  );
+}
+
+interface SearchProps {
+  store: MonitorStore;
+  field: RefObject<HTMLInputElement | null>;
+  pane: RefObject<HTMLDivElement | null>;
+}
+
+function Search({ store, field, pane }: SearchProps) {
+  const { logs } = store;
+  const query = logs.query.value;
+  const hits = logs.hits.value;
+  const onKey = (event: KeyboardEvent) => {
+    if (event.key === "Enter") logs.step(event.shiftKey ? -1 : 1);
+    else if (event.key === "Escape" && query !== "") logs.setQuery("");
+    else if (event.key === "Escape" || event.key === "ArrowDown") pane.current?.focus();
+    else return;
+    event.preventDefault();
+    event.stopPropagation();
+  };
+  return (
+    <label class="iw-search">
+      <Icon name="search" className="s" />
+      <input
+        ref={field}
+        type="text"
+        inputMode="search"
+        placeholder="Search log"
+        aria-label="Search log"
+        maxLength={200}
+        value={query}
+        spellcheck={false}
+        onInput={(event) => logs.setQuery(event.currentTarget.value)}
+        onKeyDown={onKey}
+      />
+      {query === "" ? (
+        <span class="iw-kbd">/</span>
+      ) : (
+        <>
+          <span class="iw-hits">{hits === null ? "…" : hitWords(hits.at, hits.lines.length)}</span>
+          <Step store={store} by={-1} />
+          <Step store={store} by={1} />
+        </>
+      )}
+    </label>
+  );
+}
+
+function Step({ store, by }: { store: MonitorStore; by: 1 | -1 }) {
+  const { logs } = store;
+  const [name, key, icon]: [string, string, IconName] =
+    by === 1 ? ["Next hit", "N", "down"] : ["Previous hit", "Shift+N", "up"];
+  return (
+    <button
+      type="button"
+      class="iw-b icon ghost xs"
+      aria-label={name}
+      title={`${name} (${key})`}
+      disabled={(logs.hits.value?.lines.length ?? 0) === 0}
+      onClick={() => logs.step(by)}
+    >
+      <Icon name={icon} className="s" />
+    </button>
+  );
+}
+
+function hitWords(at: number, count: number): string {
+  return count === 0 ? "none" : `${formatCount(at + 1)} of ${formatCount(count)}`;
+}
+
+/** The text that is selected inside an element. */
+function selectedIn(element: HTMLElement | null): string {
+  const selection = document.getSelection();
+  if (element === null || selection === null || selection.isCollapsed) return "";
+  return selection.containsNode(element, true) || element.contains(selection.anchorNode)
+    ? selection.toString()
+    : "";
+}
+
+function NotYet({ store }: { store: MonitorStore }) {
+  const begun = store.task.value?.computation_started_at !== null;
+  return (
+    <Empty
+      icon="wait"
+      title={begun ? "The log comes with the end of the task" : "No log yet"}
+      text={
+        begun
+          ? "It is read from the outputs, which are stored when the task has ended."
+          : "The task has not begun to compute. Its log can be read when it has ended."
+      }
+    />
+  );
+}
+
+const NOT_READY = "OutputsNotReadyError";
+
+function NotRead({ store }: { store: MonitorStore }) {
+  const state = store.logs.state.value;
+  if (state.kind !== "failed") return null;
+  const { error } = state;
+  if (error.type === NOT_READY)
+    return <Empty icon="file" title="This task has no logs" text={error.message} />;
+  const again = (
+    <button type="button" class="iw-b" onClick={() => void store.logs.load(true)}>
+      <Icon name="refresh" className="s" />
+      Try again
+    </button>
+  );
+  return (
+    <Banner tone="err" icon="fail" role="alert" actions={again}>
+      <ErrorText error={error} />
+    </Banner>
+  );
+}
+
+export function Empty({ icon, title, text }: { icon: IconName; title: string; text: string }) {
+  return (
+    <div class="iw-empty">
+      <Icon name={icon} />
+      <b>{title}</b>
+      <span>{text}</span>
+    </div>
+  );
+}
+
+const SKELETON = ["62%", "48%", "70%", "34%", "56%", "44%"];
+
+function LogSkeleton({ children }: { children?: preact.ComponentChildren }) {
+  return (
+    <div class="iw-loading iw-logloading" aria-busy="true">
+      {SKELETON.map((width) => (
+        <span key={width} class="iw-sk" style={{ "--w": width }} />
+      ))}
+      {children}
+    </div>
+  );
+}

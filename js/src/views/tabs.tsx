@@ -1,0 +1,99 @@
+import type { ComponentType } from "preact";
+import { useRef } from "preact/hooks";
+import { formatCount } from "../format";
+import { type MonitorStore, TABS, type Tab } from "../store";
+import { Details } from "./details";
+import { DownloadBar } from "./download-bar";
+import { Files } from "./files";
+import { Logs } from "./logs";
+import { Machine } from "./machine";
+
+interface TabView {
+  label: string;
+  body: ComponentType<{ store: MonitorStore }>;
+}
+
+const VIEWS: Record<Tab, TabView> = {
+  files: { label: "Files", body: Files },
+  logs: { label: "Logs", body: Logs },
+  machine: { label: "Machine", body: Machine },
+  details: { label: "Details", body: Details },
+};
+
+/** The tabs; one stop of the Tab key, the arrows move between them. */
+export function Tabs({ store }: { store: MonitorStore }) {
+  const list = useRef<HTMLDivElement>(null);
+  const current = store.tab.value;
+  const move = (event: KeyboardEvent) => {
+    const next = neighbour(current, event.key);
+    if (next === null) return;
+    event.preventDefault();
+    event.stopPropagation();
+    store.tab.value = next;
+    list.current?.querySelector<HTMLElement>(`[data-tab=${next}]`)?.focus();
+  };
+  return (
+    <div class="iw-tabs" role="tablist" aria-label="Parts of the task" ref={list} onKeyDown={move}>
+      {TABS.map((tab) => (
+        <button
+          key={tab}
+          type="button"
+          class="iw-tab"
+          role="tab"
+          id={`${store.uid}-${tab}`}
+          data-tab={tab}
+          aria-selected={tab === current}
+          aria-controls={`${store.uid}-panel`}
+          tabIndex={tab === current ? 0 : -1}
+          onClick={() => {
+            store.tab.value = tab;
+          }}
+        >
+          {VIEWS[tab].label}
+          {tab === "files" && <FileCount store={store} />}
+        </button>
+      ))}
+    </div>
+  );
+}
+
+function neighbour(tab: Tab, key: string): Tab | null {
+  const at = TABS.indexOf(tab);
+  switch (key) {
+    case "ArrowLeft":
+      return TABS[(at + TABS.length - 1) % TABS.length] ?? null;
+    case "ArrowRight":
+      return TABS[(at + 1) % TABS.length] ?? null;
+    case "Home":
+      return TABS[0];
+    case "End":
+      return TABS.at(-1) ?? null;
+    default:
+      return null;
+  }
+}
+
+function FileCount({ store }: { store: MonitorStore }) {
+  const files = store.files.state.value;
+  const count = files.kind === "ready" ? files.model.count : (store.task.value?.output_files ?? 0);
+  return count > 0 ? <span class="iw-cnt">{formatCount(count)}</span> : null;
+}
+
+/** The open tab. A download that runs is seen from every tab. */
+export function TabPanel({ store }: { store: MonitorStore }) {
+  const tab = store.tab.value;
+  const Body = VIEWS[tab].body;
+  return (
+    <div
+      class={`iw-tabpanel ${tab}`}
+      role="tabpanel"
+      id={`${store.uid}-panel`}
+      aria-labelledby={`${store.uid}-${tab}`}
+      // What scrolls must be reached by keys; file list and log text are stops of their own.
+      tabIndex={tab === "files" || tab === "logs" ? undefined : 0}
+    >
+      <Body store={store} />
+      {tab !== "files" && store.files.download.value?.state === "running" && <DownloadBar store={store} />}
+    </div>
+  );
+}
