@@ -7,33 +7,42 @@ change something are POSTs, which Jupyter guards against forged requests.
 from __future__ import annotations
 
 import asyncio
+import atexit
+import contextlib
 import json
 import logging
+import os
 import re
-import threading
 from concurrent.futures import ThreadPoolExecutor
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from jupyter_core.paths import jupyter_data_dir
 from jupyter_server.auth.decorator import authorized
 from jupyter_server.base.handlers import APIHandler, AuthenticatedFileHandler
 from jupyter_server.utils import url_path_join
 from tornado import iostream, web
 
-from inductiva_widgets import backend as backends
 from inductiva_widgets.errors import (
+    AuthenticationError,
     ConfigurationError,
     InductivaWidgetsError,
+    LocalEngineError,
     ServiceConnectionError,
+    UserInputError,
 )
 from inductiva_widgets.lab import NAME
+from inductiva_widgets.lab.accounts import KeyExistsError, key_source, set_key
+from inductiva_widgets.lab.backends import KnownBackends, Place
 from inductiva_widgets.lab.streams import Pages, PageStream
-from inductiva_widgets.service.dispatch import Service
 from inductiva_widgets.service.protocol import decode_frame, encode_frame, service_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from inductiva_widgets.lab.backends import Change, Desk
 
 __all__ = ["add_handlers"]
 
@@ -41,51 +50,72 @@ log = logging.getLogger(__name__)
 
 STATIC = Path(__file__).parent.parent / "static"
 PING_S = 15.0  # proxies close connections that stay silent
+WRITE_S = 60.0  # a page that takes nothing for so long is asleep: what waits for it is let go
+LONGEST_PAUSE_S = 60.0  # between looks at the tasks: more would look like a fault
 WORKERS = 4
+READONLY_VARIABLE = "INDUCTIVA_WIDGETS_READONLY"  # 1: nothing is killed, submitted or set up
 _PAGE_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
 
 
 class ServerState:
-    """What the handlers share: the service, found at first use, and the pages' streams."""
+    """What the handlers share: the backends, and the pages' streams. Used on the event loop."""
 
-    def __init__(self, target_root: Path) -> None:
+    def __init__(self, known: KnownBackends) -> None:
         self.pages = Pages()
-        self._target_root = target_root
-        self._lock = threading.Lock()
-        self._service: Service | None = None
+        self.known = known
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="inductiva-lab")
-
-    def service(self) -> Service:
-        """The service of this server's backend. May ask the local engine: on workers only.
-
-        Raises:
-            ConfigurationError: No key, and no engine that runs.
-        """
-        with self._lock:
-            if self._service is None:
-                backend = backends.find()
-                if backend is None:
-                    raise ConfigurationError(
-                        "There is no API key, and no local engine runs.",
-                        hint="Run inductiva_widgets.connect() in a notebook, or set a key.",
-                    )
-                self._service = Service(backend, self._target_root)
-            return self._service
-
-    def look_again(self) -> bool:
-        """Whether the local engine has another address by now, as after a restart of it."""
-        with self._lock:
-            old = self._service
-            found = backends.find() if old is not None and old.backend.is_local else None
-            if old is None or found is None or found.id == old.backend.id:
-                return False
-            self._service = Service(found, self._target_root)
-        old.close()
-        return True
+        known.on_change = self._changed
 
     async def run(self, work: Callable[..., Any], *arguments: Any) -> Any:  # noqa: ANN401
         """Runs blocking work off the event loop."""
-        return await asyncio.get_running_loop().run_in_executor(self._workers, work, *arguments)
+        self._loop = asyncio.get_running_loop()
+        return await self._loop.run_in_executor(self._workers, work, *arguments)
+
+    async def call(self, place: Place, call: tuple[Any, ...]) -> Any:  # noqa: ANN401
+        """Runs a method on the workers of its own backend, so that none waits for another one's."""
+        desk = await self.run(self.known.desk, place)
+        try:
+            running = desk.service.workers.submit(desk.call, *call)
+        except RuntimeError:  # its workers have been sent home
+            raise _replaced(desk) from None
+        try:
+            return await asyncio.wrap_future(running)
+        except asyncio.CancelledError:
+            raise _replaced(desk) from None
+
+    def set_pace(self) -> None:
+        """Looks at tasks come as seldom as one of the open pages wants."""
+        self.known.set_least_pause(self.pages.least_pause_s())
+
+    async def look_again(self) -> None:
+        """Finds out which backends there are by now."""
+        with contextlib.suppress(InductivaWidgetsError):
+            await self.run(self.known.look)
+
+    def _changed(self, change: Change) -> None:
+        """Called on a worker."""
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._tell, change)
+
+    def _tell(self, change: Change) -> None:
+        for stream in self.pages.all():
+            if change.is_loss:
+                stream.close()  # the page comes back, and asks for everything anew
+            else:
+                stream.tell({"kind": "backends"})
+                self._workers.submit(self._follow, stream)
+
+    def _follow(self, stream: PageStream) -> None:
+        with contextlib.suppress(InductivaWidgetsError):  # pages were told when they asked
+            stream.follow(self.known)
+
+
+def _replaced(desk: Desk) -> ServiceConnectionError:
+    return ServiceConnectionError(
+        f"{desk.config.name} was replaced while the call waited; nothing was sent.",
+        hint="Try again.",
+    )
 
 
 class _Handler(APIHandler):
@@ -93,6 +123,19 @@ class _Handler(APIHandler):
 
     def initialize(self, state: ServerState) -> None:
         self.state = state
+
+    def refuse(self, status: int, error: BaseException) -> None:
+        """Answers with an error that views can show."""
+        self.set_status(status)
+        self.finish({"error": msgspec.to_builtins(service_error(error))})
+
+    def body_of(self, *fields: str) -> dict[str, Any] | None:
+        """The JSON object of the request; refused when it has other fields."""
+        body = self.get_json_body()
+        if isinstance(body, dict) and {*body} <= {*fields}:
+            return body
+        self.refuse(400, UserInputError(f"The request may hold {' and '.join(fields)} only."))
+        return None
 
 
 class CallHandler(_Handler):
@@ -104,7 +147,7 @@ class CallHandler(_Handler):
         header, buffers = self._frame()
         answer: dict[str, Any]
         try:
-            result, packed = await self.state.run(self._call, header, buffers)
+            result, packed = await self._call(header, buffers)
             answer = {"kind": "result", "id": header.get("id"), "result": result}
         except Exception as error:
             # The border of the host: every call is answered, whatever happened.
@@ -112,8 +155,8 @@ class CallHandler(_Handler):
                 log.exception("call failed")
             problem = msgspec.to_builtins(service_error(error))
             answer, packed = {"kind": "error", "id": header.get("id"), "error": problem}, []
-            if isinstance(error, ServiceConnectionError):
-                await self._look_again()
+            if _may_have_moved(error):
+                await self.state.look_again()
         self.finish(encode_frame(answer, packed), set_content_type="application/octet-stream")
 
     def _frame(self) -> tuple[dict[str, Any], list[bytes]]:
@@ -122,16 +165,90 @@ class CallHandler(_Handler):
         except InductivaWidgetsError as error:
             raise web.HTTPError(400, error.message) from None
 
-    async def _look_again(self) -> None:
-        if await self.state.run(self.state.look_again):
-            self.state.pages.end_all()  # pages come back, and ask for everything anew
-
-    def _call(self, header: dict[str, Any], buffers: list[bytes]) -> tuple[Any, list[bytes]]:
+    async def _call(self, header: dict[str, Any], buffers: list[bytes]) -> Any:  # noqa: ANN401
         params = header.get("params")
-        service = self.state.service()
-        return service.call(
-            header.get("method"), params if isinstance(params, dict) else {}, buffers
-        )
+        params = params if isinstance(params, dict) else {}
+        return await self.state.call(Place.of(header), (header.get("method"), params, buffers))
+
+
+def _may_have_moved(error: Exception) -> bool:
+    """Whether the engine may be elsewhere, or the key another one, by now."""
+    if isinstance(error, AuthenticationError):
+        return error.status_code == HTTPStatus.UNAUTHORIZED
+    return isinstance(error, ServiceConnectionError)
+
+
+class _BackendsAnswer(_Handler):
+    """Answers with the backends that there are now."""
+
+    async def describe(self) -> None:
+        await self.state.look_again()
+        self.set_header("Cache-Control", "no-store")
+        self.finish(await self.state.run(self.state.known.describe))
+
+
+class BackendsHandler(_BackendsAnswer):
+    """Which backends there are, and what a page may do."""
+
+    @web.authenticated
+    @authorized
+    async def get(self) -> None:
+        await self.describe()
+
+
+class _SetupHandler(_BackendsAnswer):
+    """A way to the first backend; closed on a server that is read-only."""
+
+    async def set_up(self, work: Callable[[], None]) -> None:
+        """Does the work, and answers with the backends that there are then."""
+        if self.state.known.readonly:
+            self.refuse(
+                403,
+                ConfigurationError(
+                    "This server is read-only.", hint=f"{READONLY_VARIABLE} is set there."
+                ),
+            )
+            return
+        try:
+            await self.state.run(work)
+        except KeyExistsError:
+            self.refuse(409, ConfigurationError("There is an API key already."))
+        except LocalEngineError as error:
+            self.refuse(503, error)
+        except ConfigurationError as error:
+            self.refuse(403 if key_source() == "environment" else 400, error)
+        except InductivaWidgetsError as error:
+            self.refuse(400, error)
+        else:
+            await self.describe()
+
+
+class KeyHandler(_SetupHandler):
+    """Takes an API key into the key file. It goes one way: no answer holds it."""
+
+    @web.authenticated
+    @authorized
+    async def post(self) -> None:
+        body = self.body_of("key", "replace")
+        if body is not None:
+            replace = body.get("replace") is True
+            await self.set_up(lambda: set_key(body.get("key"), replace=replace))
+
+
+class EngineHandler(_SetupHandler):
+    """Starts the local engine, or finds the one that runs."""
+
+    @web.authenticated
+    @authorized
+    async def post(self) -> None:
+        if self.body_of() is not None:
+            await self.set_up(_start_engine)
+
+
+def _start_engine() -> None:
+    from inductiva_widgets import local
+
+    local.start()
 
 
 class SubscribeHandler(_Handler):
@@ -140,19 +257,30 @@ class SubscribeHandler(_Handler):
     @web.authenticated
     @authorized
     async def post(self) -> None:
-        wish = self.get_json_body()
-        topics = wish.get("topics") if isinstance(wish, dict) else None
-        stream = self.state.pages.get(str(wish.get("client"))) if isinstance(wish, dict) else None
+        body = self.get_json_body()
+        wish = body if isinstance(body, dict) else {}
+        topics = wish.get("topics")
+        stream = self.state.pages.get(str(wish.get("client")))
         if not isinstance(topics, list) or not all(isinstance(topic, str) for topic in topics):
             raise web.HTTPError(400, "topics must be a list of texts")
+        pause_s = _pause(wish.get("min_interval_s", 0))
         if stream is None:
             raise web.HTTPError(404, "this page has no open stream")
+        stream.least_pause_s = pause_s
         stream.want(topics)
+        self.state.set_pace()
         try:
-            await self.state.run(lambda: stream.follow(self.state.service()))
+            await self.state.run(stream.follow, self.state.known)
         except InductivaWidgetsError as error:
             raise web.HTTPError(400, error.message) from None
         self.finish("{}")
+
+
+def _pause(wish: object) -> float:
+    """The pause that a page asks for, in s, within what makes sense."""
+    if isinstance(wish, bool) or not isinstance(wish, int | float) or not wish >= 0:
+        raise web.HTTPError(400, "min_interval_s must be a number of seconds")
+    return min(float(wish), LONGEST_PAUSE_S)
 
 
 class EventsHandler(_Handler):
@@ -176,8 +304,11 @@ class EventsHandler(_Handler):
                 await self._line(message)
         except (iostream.StreamClosedError, asyncio.CancelledError):
             pass  # the page is gone
+        except (asyncio.TimeoutError, TimeoutError):
+            self.detach().close()  # it connects again when it wakes up
         finally:
             self.state.pages.close(page, stream)
+            self.state.set_pace()
 
     def on_connection_close(self) -> None:
         """The page is gone: its listeners go at once, not with the next ping."""
@@ -186,13 +317,17 @@ class EventsHandler(_Handler):
 
     async def _line(self, message: dict[str, Any]) -> None:
         self.write(json.dumps(message) + "\n")
-        await self.flush()
+        await asyncio.wait_for(self.flush(), WRITE_S)
 
 
 def add_handlers(server_app: Any) -> None:  # noqa: ANN401 - ServerApp, untyped
     """Registers the routes below the server's base URL."""
     root = Path(server_app.contents_manager.root_dir).resolve()
-    state = ServerState(root / "inductiva_output")
+    readonly = os.environ.get(READONLY_VARIABLE, "0") not in ("", "0")
+    data_dir = Path(jupyter_data_dir()) / "inductiva_widgets"
+    known = KnownBackends(root / "inductiva_output", data_dir, readonly=readonly)
+    atexit.register(known.keep)
+    state = ServerState(known)
 
     def route(*parts: str) -> str:
         return str(url_path_join(server_app.web_app.settings["base_url"], NAME, *parts))
@@ -204,6 +339,9 @@ def add_handlers(server_app: Any) -> None:  # noqa: ANN401 - ServerApp, untyped
             (route("api", "call"), CallHandler, shared),
             (route("api", "subscribe"), SubscribeHandler, shared),
             (route("api", "events"), EventsHandler, shared),
+            (route("api", "backends"), BackendsHandler, shared),
+            (route("api", "key"), KeyHandler, shared),
+            (route("api", "engine"), EngineHandler, shared),
             (route("static", "(.*)"), AuthenticatedFileHandler, {"path": str(STATIC)}),
         ],
     )

@@ -10,13 +10,19 @@ import asyncio
 import threading
 from typing import TYPE_CHECKING, Any
 
-from inductiva_widgets.errors import UserInputError
+from inductiva_widgets.errors import InductivaWidgetsError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+    from typing import Protocol
 
-    from inductiva_widgets.service.dispatch import Service
     from inductiva_widgets.service.events import Listener
+
+    class Topics(Protocol):
+        """Who has topics to listen to."""
+
+        def subscribe(self, topic: str, send: Callable[[dict[str, Any]], None]) -> Listener: ...
+
 
 __all__ = ["PageStream", "Pages"]
 
@@ -25,7 +31,11 @@ MAX_TOPICS = 200
 
 
 class PageStream:
-    """What one page is told. Made and read on the event loop; fed from any thread."""
+    """What one page is told. Made and read on the event loop; fed from any thread.
+
+    Attributes:
+        least_pause_s: How seldom the page wants looks at the tasks, at the most often.
+    """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
@@ -35,17 +45,18 @@ class PageStream:
         self._wanted: set[str] = set()
         self._listeners: dict[str, Listener] = {}
         self._closed = False
+        self.least_pause_s = 0.0
 
     def want(self, topics: Sequence[str]) -> None:
         """Replaces the set of topics, from the next `follow` on."""
         with self._lock:
             self._wanted = set() if self._closed else set(topics[:MAX_TOPICS])
 
-    def follow(self, service: Service) -> None:
+    def follow(self, source: Topics) -> None:
         """Listens to the topics that are wanted by now. Called on a worker thread.
 
         Raises:
-            UserInputError: One of them is no topic; the others are listened to.
+            InductivaWidgetsError: One of them cannot be had; the others are listened to.
         """
         refused = None
         with self._following:  # requests that overtake one another end with the newest wish
@@ -56,8 +67,8 @@ class PageStream:
                 listener.close()
             for topic in sorted(wanted - {*self._listeners}):
                 try:
-                    listener = service.subscribe(topic, self._feed)
-                except UserInputError as error:
+                    listener = source.subscribe(topic, self._feed)
+                except InductivaWidgetsError as error:
                     refused = error
                     continue
                 with self._lock:
@@ -76,6 +87,10 @@ class PageStream:
         except (asyncio.TimeoutError, TimeoutError):
             return {"kind": "ping"}
 
+    def tell(self, message: dict[str, Any]) -> None:
+        """Sends a message of no topic. Called on the event loop."""
+        self._put(message)
+
     def close(self) -> None:
         """Ends all listening, and the reading of `next`. Called on the event loop."""
         with self._lock:
@@ -91,8 +106,10 @@ class PageStream:
         self._loop.call_soon_threadsafe(self._put, message)
 
     def _put(self, message: dict[str, Any]) -> None:
+        if self._closed:
+            return  # it came while the stream ended
         if self._queue.full():
-            self._end()
+            self.close()
         else:
             self._queue.put_nowait(message)
 
@@ -120,10 +137,13 @@ class Pages:
         """The stream of a page, if it is open."""
         return self._streams.get(page)
 
-    def end_all(self) -> None:
-        """Ends all streams."""
-        for stream in self._streams.values():
-            stream.close()
+    def all(self) -> list[PageStream]:
+        """The open streams."""
+        return list(self._streams.values())
+
+    def least_pause_s(self) -> float:
+        """The longest of the pauses that pages ask for, in s."""
+        return max((stream.least_pause_s for stream in self._streams.values()), default=0.0)
 
     def close(self, page: str, stream: PageStream) -> None:
         """Ends a stream."""

@@ -82,7 +82,22 @@ def engine(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def lab(engine, tmp_path_factory, request):
+def lab_environment(engine):
+    """How the server finds its backends; a module may say otherwise."""
+    return {
+        "INDUCTIVA_WIDGETS_LOCAL": "1",
+        "INDUCTIVA_WIDGETS_DATA_DIR": str(engine.data_dir),
+    }
+
+
+@pytest.fixture(scope="module")
+def lab_python():
+    """The Python that JupyterLab runs on; a module may bring an environment of its own."""
+    return sys.executable
+
+
+@pytest.fixture(scope="module")
+def lab(engine, lab_environment, lab_python, tmp_path_factory, request):
     home = tmp_path_factory.mktemp("lab")
     root = home / "root"
     shutil.copytree(ROOT / "notebooks", root, ignore=shutil.ignore_patterns("__pycache__"))
@@ -105,8 +120,7 @@ def lab(engine, tmp_path_factory, request):
         "JUPYTER_CONFIG_DIR": str(home / "config"),
         "JUPYTER_DATA_DIR": str(home / "data"),
         "IPYTHONDIR": str(home / "ipython"),
-        "INDUCTIVA_WIDGETS_LOCAL": "1",
-        "INDUCTIVA_WIDGETS_DATA_DIR": str(engine.data_dir),
+        **lab_environment,
     }
     arguments = [
         "--no-browser",
@@ -122,11 +136,12 @@ def lab(engine, tmp_path_factory, request):
     log = home / "lab.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "jupyterlab", *arguments],
+            [lab_python, "-m", "jupyterlab", *arguments],
             env=environment,
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            cwd=home,
         )
     url = f"http://127.0.0.1:{port}"
     try:
@@ -137,6 +152,8 @@ def lab(engine, tmp_path_factory, request):
         process.terminate()
         process.wait(20)
         _, left = psutil.wait_procs(family, timeout=10)
+        # One that has ended stays a zombie where nobody asks for its exit status.
+        left = [orphan for orphan in left if orphan.status() != psutil.STATUS_ZOMBIE]
         for orphan in left:
             orphan.kill()
         assert not left, f"left behind by JupyterLab: {left}"
@@ -153,17 +170,24 @@ def chromium():
         browser.close()
 
 
-@pytest.fixture
-def page(chromium):
+@pytest.fixture(scope="module")
+def context(chromium):
+    """One for a module: JupyterLab's scripts are read and compiled once."""
     context = chromium.new_context(
         viewport={"width": 1280, "height": 1000}, device_scale_factor=1.5, timezone_id="UTC"
     )
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def page(context):
     page = context.new_page()
     page.set_default_timeout(30_000)
     page.problems = []
     page.on("pageerror", lambda error: page.problems.append(str(error)))
     yield page
-    context.close()
+    page.close()
 
 
 def _free_port() -> int:

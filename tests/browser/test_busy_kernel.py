@@ -15,7 +15,7 @@ COMMS_OVER_SUBSHELLS = "disabled"
 
 CONNECT = "import inductiva_widgets as iw\nbackend = iw.connect()"
 SUBMIT = "task = iw.tasks.submit(['python run.py'], 'long', simulator='long-run')"
-BUSY = "import time\nend = time.monotonic() + 8\nwhile time.monotonic() < end: pass"
+BUSY = "import time\nend = time.monotonic() + 5\nwhile time.monotonic() < end: pass"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -47,8 +47,9 @@ def test_kill_during_our_own_wait_in_the_same_cell(lab, page):
     notebook.run(2)
 
 
+@pytest.mark.full
 def test_kill_while_another_cell_is_busy_waits_for_the_kernel_and_says_so(lab, page):
-    write_notebook(lab.root / "busy.ipynb", CONNECT, f"{SUBMIT}\ntask", BUSY)
+    write_notebook(lab.root / "busy.ipynb", CONNECT, f"{SUBMIT}\ntask.monitor()", BUSY)
     notebook = Notebook(page, lab, "busy.ipynb")
     notebook.run(0)
     notebook.run(1)

@@ -39,7 +39,7 @@ def submit(command: str, folder: str, name: str = "test-run") -> str:
 
 def files_of(monitor):
     """Rows of the file table, the head left out."""
-    return monitor.locator("[role=grid] [role=row]:not(.head):visible")
+    return monitor.locator(":is([role=grid], [role=treegrid]) [role=row]:not(.head):visible")
 
 
 def tick(monitor, name: str) -> None:
@@ -122,6 +122,7 @@ def test_kill_from_the_widget_while_a_cell_waits(lab, page):
     assert page.problems == []
 
 
+@pytest.mark.full
 def test_updates_are_painted_while_another_cell_keeps_the_kernel_busy(lab, page):
     write_notebook(
         lab.root / "busy.ipynb",
@@ -163,6 +164,7 @@ def test_python_reads_what_is_ticked(lab, page):
     expect(output).to_contain_text("2 success None")
 
 
+@pytest.mark.full
 def test_the_saved_notebook_is_small_and_holds_no_secret(lab, page):
     key = lab.engine.read_key()
     write_notebook(
@@ -185,6 +187,7 @@ def test_the_saved_notebook_is_small_and_holds_no_secret(lab, page):
     assert key not in page.content()
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_pictures_at_both_widths(lab, page, theme):
     """Each picture is taken of a state that a user meets; people look at them."""

@@ -6,132 +6,30 @@ import asyncio
 import contextlib
 import gzip
 import json
-import os
 import re
+import shutil
 import socket
-import subprocess
-import sys
 import threading
+import time
 import uuid
 from pathlib import Path
 from types import SimpleNamespace
 
 import psutil
 import pytest
-import requests
+from lab_server import EVERY_REQUEST, Server, Stream
 from raw_engine import wait_until
-from tornado.web import RequestHandler
+from tornado.httpserver import HTTPServer
+from tornado.netutil import bind_sockets
+from tornado.web import Application, RequestHandler
 
 from inductiva_widgets.errors import UserInputError
+from inductiva_widgets.lab import handlers
+from inductiva_widgets.lab.handlers import EventsHandler
 from inductiva_widgets.lab.streams import QUEUE_LIMIT, Pages, PageStream
-from inductiva_widgets.service.protocol import decode_frame, encode_frame
+from inductiva_widgets.service.protocol import encode_frame
 
-TOKEN = "f00d" * 8
 LINK = re.compile(rb"signature|X-Goog|token=|[?&]sig=|/storage/", re.IGNORECASE)
-
-
-class Server:
-    """A Jupyter server with our extension and nothing of the user's."""
-
-    def __init__(self, home, **environment):
-        self.root = home / "notebooks"
-        self.root.mkdir(parents=True)
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
-        self.origin = f"http://127.0.0.1:{port}"
-        self.url = f"{self.origin}/base/inductiva-widgets/"
-        self.log = home / "server.log"
-        places = ("HOME", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR")
-        with self.log.open("wb") as log:
-            self.process = subprocess.Popen(
-                [
-                    sys.executable,
-                    "-m",
-                    "jupyter_server",
-                    "--ServerApp.jpserver_extensions={'inductiva_widgets': True}",
-                    "--allow-root",
-                    "--ip=127.0.0.1",
-                    f"--port={port}",
-                    "--ServerApp.port_retries=0",
-                    "--ServerApp.base_url=/base/",
-                    f"--IdentityProvider.token={TOKEN}",
-                    f"--ServerApp.root_dir={self.root}",
-                ],
-                env={
-                    **os.environ,
-                    "TMPDIR": str(home),
-                    **{name: str(home / name.lower()) for name in places},
-                    **environment,
-                },
-                stdout=log,
-                stderr=log,
-            )
-        wait_until(self._answers, 30)
-
-    def _answers(self):
-        assert self.process.poll() is None, self.log.read_text()
-        try:
-            return self.ask("GET", f"{self.origin}/base/api/status").ok
-        except requests.ConnectionError:
-            return False
-
-    def ask(self, method, url, **options):
-        headers = {"Authorization": f"token {TOKEN}", **options.pop("headers", {})}
-        url = url if url.startswith("http") else self.url + url
-        return requests.request(method, url, headers=headers, timeout=20, **options)
-
-    def frame(self, body):
-        return self.ask("POST", "api/call", data=body)
-
-    def call(self, method, params, buffers=()):
-        """Header and buffers of an answer, and the whole reply."""
-        header = {"id": "c1", "method": method, "params": params}
-        reply = self.frame(encode_frame(header, buffers))
-        assert reply.status_code == 200, reply.text
-        assert reply.headers["Content-Type"] == "application/octet-stream"
-        answer, packed = decode_frame(reply.content)
-        assert answer["id"] == "c1"
-        return answer, packed, reply
-
-    def subscribe(self, page, *topics):
-        return self.ask("POST", "api/subscribe", json={"client": page, "topics": topics})
-
-    def close(self):
-        self.process.terminate()
-        self.process.wait(20)
-
-
-class Stream:
-    """The event stream of a page."""
-
-    def __init__(self, server, page=None):
-        self.page = page or uuid.uuid4().hex
-        self._reply = server.ask("GET", f"api/events?client={self.page}", stream=True)
-        assert self._reply.status_code == 200
-        self._lines = self._reply.iter_lines(chunk_size=1)
-        self.raw = []
-
-    def next(self):
-        line = next(self._lines)
-        self.raw.append(line)
-        return json.loads(line)
-
-    def read(self, kind, **wanted):
-        while True:
-            message = self.next()
-            if message["kind"] == "event" and message["event"]["kind"] == kind:
-                payload = message["event"][kind]
-                if not wanted or wanted.items() <= payload.items():
-                    return message
-
-    def close(self):
-        self._reply.close()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.close()
 
 
 @pytest.fixture(scope="module")
@@ -159,109 +57,6 @@ def running(engine):
     yield task_id
     engine.call("POST", f"/tasks/{task_id}/kill")
     engine.finish(task_id)
-
-
-def routes():
-    """What the extension registers: path below its root, handler class."""
-    from inductiva_widgets.lab.handlers import add_handlers
-
-    found = []
-    app = SimpleNamespace(
-        contents_manager=SimpleNamespace(root_dir="."),
-        web_app=SimpleNamespace(
-            settings={"base_url": "/"}, add_handlers=lambda _, handlers: found.extend(handlers)
-        ),
-    )
-    add_handlers(app)
-    return [(rule[0].removeprefix("/inductiva-widgets/"), rule[1]) for rule in found]
-
-
-def requests_to_routes():
-    """Every method of every route that does something."""
-    for path, handler in routes():
-        for method in ("get", "head", "post", "put", "patch", "delete"):
-            if getattr(handler, method) is not getattr(RequestHandler, method):
-                yield method.upper(), path.replace("(.*)", "widget.js")
-
-
-EVERY_REQUEST = sorted(requests_to_routes())
-
-
-# -- who may ask -------------------------------------------------------------------------------
-
-
-def test_the_routes_are_the_expected_ones():
-    assert EVERY_REQUEST == [
-        ("GET", "api/events"),
-        ("GET", "static/widget.js"),
-        ("HEAD", "static/widget.js"),
-        ("POST", "api/call"),
-        ("POST", "api/subscribe"),
-    ]
-
-
-@pytest.mark.parametrize("headers", [{}, {"Authorization": "token wrong"}, {"Cookie": "x=y"}])
-@pytest.mark.parametrize(("method", "path"), EVERY_REQUEST)
-def test_nobody_gets_anything_without_logging_in(server, method, path, headers):
-    reply = requests.request(
-        method, server.url + path, headers=headers, timeout=20, allow_redirects=False
-    )
-
-    if reply.status_code == 302:  # pages and their files are sent to the login
-        assert path.startswith("static/")
-        assert "/login" in reply.headers["Location"]
-    else:
-        assert reply.status_code in (401, 403)
-    assert b"render" not in reply.content
-
-
-@pytest.mark.parametrize("path", [p for m, p in EVERY_REQUEST if m == "POST"])
-def test_a_browser_that_is_logged_in_needs_the_xsrf_token_to_change_anything(server, path):
-    with requests.Session() as browser:
-        browser.get(f"{server.origin}/base/tree?token={TOKEN}", timeout=20)
-        page = {"Referer": f"{server.origin}/base/tree"}
-        assert browser.get(server.url + "static/widget.js", headers=page, timeout=20).ok
-
-        forged = browser.post(server.url + path, data=b"{}", timeout=20)
-        xsrf = {"X-XSRFToken": browser.cookies["_xsrf"]}
-        meant = browser.post(server.url + path, data=b"{}", headers=xsrf, timeout=20)
-
-    assert forged.status_code == 403
-    assert meant.status_code == 400  # let in, and then found to be no message
-
-
-@pytest.mark.parametrize(("method", "path"), EVERY_REQUEST)
-def test_another_site_gets_nothing(server, method, path):
-    with requests.Session() as browser:
-        browser.get(f"{server.origin}/base/tree?token={TOKEN}", timeout=20)
-        reply = browser.request(
-            method,
-            server.url + path,
-            headers={"Origin": "https://evil.example", "Referer": "https://evil.example/"},
-            timeout=20,
-        )
-
-    assert reply.status_code in (403, 404)
-    assert "Access-Control-Allow-Origin" not in reply.headers
-
-
-def test_every_route_asks_the_authorizer():
-    for _, handler in routes():
-        assert handler.auth_resource
-        for method in ("get", "post"):
-            function = getattr(handler, method)
-            if function is not getattr(RequestHandler, method):
-                # functools.wraps leaves one link per decorator.
-                assert function.__wrapped__.__wrapped__
-
-
-def test_static_files_are_served_to_those_logged_in_and_only_they(server):
-    reply = server.ask("GET", "static/widget.js")
-
-    assert reply.ok
-    assert "javascript" in reply.headers["Content-Type"]
-    for outside in ("../cli.py", "..%2fcli.py", "%2e%2e/cli.py", "/etc/passwd", "nothing.js"):
-        assert server.ask("GET", f"static/{outside}").status_code in (403, 404)
 
 
 # -- calls -------------------------------------------------------------------------------------
@@ -316,6 +111,116 @@ def test_a_selection_is_downloaded_below_the_servers_root(server, finished):
     folder = server.root / end["target"]
     assert [(p.name, p.read_text()) for p in folder.iterdir()] == [("file_7.txt", "x" * 7)]
     assert [p.name for p in server.root.iterdir()] == ["inductiva_output"]
+
+
+def download(server, task_id, **params):
+    """Starts a download of all files; the answer to it."""
+    listing = server.result("outputs.list", {"task_id": task_id, **params})
+    wish = {"task_id": task_id, "revision": listing["revision"], **params}
+    answer, _, _ = server.call("outputs.download", wish)
+    return listing, answer
+
+
+@pytest.fixture
+def folder(server):
+    """A notebook's folder in the file browser."""
+    made = server.root / f"study {uuid.uuid4().hex}" / "deep"
+    made.mkdir(parents=True)
+    yield made
+    shutil.rmtree(made.parent)
+
+
+def test_a_download_goes_beside_the_notebook_that_asks_for_it(server, finished, folder):
+    path = folder.relative_to(server.root).as_posix()
+    shown = f"{path}/inductiva_output/{finished}/outputs"
+    with Stream(server) as stream:
+        server.subscribe(stream.page, f"task/{finished}")
+        listing, _ = download(server, finished, folder=f"/{path}/")
+        end = stream.read("download", state="done", target=shown)["event"]["download"]
+
+    assert listing["target"] == end["target"] == shown
+    assert (server.root / shown / "file_7.txt").read_text() == "x" * 7
+
+
+@pytest.mark.parametrize("place", ["inductiva_output", "task", "outputs", "folder"])
+def test_a_link_that_leads_outside_is_refused(server, finished, folder, tmp_path, place):
+    """The folder of all downloads, of the task, of its files, and the notebook's own."""
+    outputs = folder / "inductiva_output" / finished / "outputs"
+    link = {
+        "inductiva_output": folder / "inductiva_output",
+        "task": outputs.parent,
+        "outputs": outputs,
+        "folder": folder / "elsewhere",
+    }[place]
+    link.parent.mkdir(parents=True, exist_ok=True)
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    link.symlink_to(outside)
+    chosen = link if place == "folder" else folder
+
+    _, answer = download(server, finished, folder=chosen.relative_to(server.root).as_posix())
+
+    assert answer["error"]["type"] == "DestinationError"
+    assert str(tmp_path) not in json.dumps(answer)
+    assert list(outside.iterdir()) == []
+
+
+def test_a_link_to_a_folder_inside_is_followed(server, finished, folder):
+    (folder / "real").mkdir()
+    (folder / "inductiva_output").symlink_to(folder / "real")
+    path = folder.relative_to(server.root).as_posix()
+    with Stream(server) as stream:
+        server.subscribe(stream.page, f"task/{finished}")
+        download(server, finished, folder=path)
+        stream.read("download", state="done", target=f"{path}/inductiva_output/{finished}/outputs")
+
+    assert (folder / "real" / finished / "outputs" / "file_7.txt").is_file()
+
+
+@pytest.mark.parametrize(
+    ("folder", "kind"),
+    [
+        ("../elsewhere", "UserInputError"),
+        ("a/../../b", "UserInputError"),
+        ("a\\..\\b", "UserInputError"),
+        ("a\0b", "UserInputError"),
+        ("drive:a", "UserInputError"),
+        ("a" * 5000, "UserInputError"),
+        (7, "UserInputError"),
+        (["a"], "UserInputError"),
+        ("no/such/folder", "DestinationError"),
+    ],
+)
+@pytest.mark.parametrize("method", ["outputs.download", "tasks.download"])
+def test_folders_that_are_none_are_refused(server, finished, folder, kind, method):
+    if method == "outputs.download":
+        revision = server.result("outputs.list", {"task_id": finished})["revision"]
+        params = {"task_id": finished, "revision": revision, "folder": folder}
+        answer, _, _ = server.call(method, params)
+    else:
+        if kind == "DestinationError":
+            return  # told of each task, as the next test shows
+        answer, _, _ = server.call(method, {"task_ids": [finished], "folder": folder})
+
+    assert answer["error"]["type"] == kind
+    assert str(server.root) not in json.dumps(answer)
+
+
+def test_a_batch_goes_beside_the_notebook_and_follows_no_link_outside(
+    server, finished, folder, tmp_path
+):
+    path = folder.relative_to(server.root).as_posix()
+    plan = server.result("tasks.download", {"task_ids": [finished], "folder": path, "plan": True})
+    assert plan["target"] == f"{path}/inductiva_output"
+    (folder / "inductiva_output").symlink_to(tmp_path)
+
+    with Stream(server) as stream:
+        state = server.result("tasks.download", {"task_ids": [finished], "folder": path})
+        server.subscribe(stream.page, f"batch/{state['batch_id']}")
+        end = stream.read("batch", state="failed")["event"]["batch"]
+
+    assert [failure["error"]["type"] for failure in end["failures"]] == ["DestinationError"]
+    assert not (tmp_path / finished).exists()
 
 
 @pytest.mark.parametrize(
@@ -421,6 +326,10 @@ def test_one_bad_topic_does_not_hide_the_good_ones(server, finished):
         (b'{"client": "none-of-ours", "topics": "tasks"}', 400),
         (b'{"client": "none-of-ours", "topics": [1]}', 400),
         (b'{"client": "none-of-ours", "topics": []}', 404),
+        (b'{"client": "none-of-ours", "topics": [], "min_interval_s": "1"}', 400),
+        (b'{"client": "none-of-ours", "topics": [], "min_interval_s": true}', 400),
+        (b'{"client": "none-of-ours", "topics": [], "min_interval_s": -1}', 400),
+        (b'{"client": "none-of-ours", "topics": [], "min_interval_s": NaN}', 400),
     ],
 )
 def test_wishes_that_cannot_be_met_are_refused(server, body, status):
@@ -461,6 +370,26 @@ def test_a_page_that_connects_anew_ends_its_older_stream(server):
             assert server.subscribe(new.page, "tasks").ok
 
 
+def test_fifty_idle_pages_cost_no_threads_and_all_hear_the_same(server, engine):
+    process = psutil.Process(server.process.pid)
+    with contextlib.ExitStack() as pages:
+        first = pages.enter_context(Stream(server))
+        server.subscribe(first.page, "tasks", "notices")
+        first.read("tasks")
+        before, memory = process.num_threads(), process.memory_info().rss
+        streams = [first]
+        for _ in range(49):
+            streams.append(pages.enter_context(Stream(server)))
+            server.subscribe(streams[-1].page, "tasks", "notices")
+        assert process.num_threads() <= before
+        assert process.memory_info().rss - memory < 50 * 2**20
+
+        task_id = engine.create("true")
+        for stream in streams:
+            while task_id not in {row["task_id"] for row in stream.read("tasks")["event"]["tasks"]}:
+                pass
+
+
 # -- secrets -----------------------------------------------------------------------------------
 
 
@@ -468,7 +397,7 @@ def test_no_reply_holds_the_key_or_a_link_or_a_path(server, engine, finished):
     link = engine.link("download", engine.get(f"/tasks/{finished}")["storage_output_path"])
     replies = []
     with Stream(server) as stream:
-        server.subscribe(stream.page, f"task/{finished}", "tasks")
+        server.subscribe(stream.page, f"task/{finished}", "tasks", "notices", "nonsense")
         answer, (frame,), reply = server.call("outputs.list", {"task_id": finished})
         replies += [reply.content, gzip.decompress(frame)]
         params = {"task_id": finished, "revision": answer["result"]["revision"]}
@@ -480,10 +409,19 @@ def test_no_reply_holds_the_key_or_a_link_or_a_path(server, engine, finished):
             ("outputs.download", {"revision": "old"}),
             ("outputs.cancel", {}),
             ("task.get", {"task_id": "nosuchtask"}),
+            ("tasks.all", {}),
+            ("tasks.kill", {"task_ids": [finished, "nosuchtask"]}),
+            ("tasks.download", {"task_ids": [finished], "plan": True}),
+            ("tasks.watch", {"on": True}),
+            ("notices.seen", {"notice_id": "none"}),
         ]:
             replies.append(server.call(method, {"task_id": finished, **more})[2].content)
         stream.read("download", state="done")
         replies += stream.raw
+    for method, path in EVERY_REQUEST:
+        if path not in ("api/events", "api/engine"):
+            data = b'{"key": "another"}' if method == "POST" else None
+            replies.append(server.ask(method, path, data=data).content)
     replies.append(server.log.read_bytes())
 
     for text in replies:
@@ -593,15 +531,57 @@ def test_a_stream_that_closes_while_it_subscribes_leaves_no_listener():
     assert service.open == []
 
 
-def test_a_page_that_reads_too_slowly_loses_its_stream():
+def test_a_page_that_reads_too_slowly_loses_its_stream_and_its_listeners():
+    service = Listening()
+
     async def scene():
         stream = PageStream(asyncio.get_running_loop())
-        for number in range(QUEUE_LIMIT + 1):
-            stream._feed({"n": number})
+        stream.want(["a"])
+        await asyncio.to_thread(stream.follow, service)
+        (listener,) = service.open
+        for number in range(3 * QUEUE_LIMIT):
+            listener.send({"n": number})
         await asyncio.sleep(0)
+        assert service.open == []
+        assert stream._queue.qsize() == 1  # what waited is let go
         assert await stream.next(1) is None
 
     asyncio.run(scene())
+
+
+class OpenEventsHandler(RequestHandler):
+    """The stream of events without the login before it."""
+
+    stream = None
+    get = EventsHandler.get.__wrapped__.__wrapped__
+    _line = EventsHandler._line
+
+    def initialize(self, pages):
+        self.state = SimpleNamespace(pages=pages, set_pace=lambda: None)
+
+
+def test_a_page_that_takes_nothing_is_cut_off(monkeypatch):
+    """As the page of a computer that sleeps: its socket is open, and full."""
+    monkeypatch.setattr(handlers, "WRITE_S", 0.1)
+    pages = Pages()
+
+    async def scene(page):
+        (listening,) = bind_sockets(0, "127.0.0.1")
+        server = HTTPServer(Application([("/", OpenEventsHandler, {"pages": pages})]))
+        server.add_socket(listening)
+        loop = asyncio.get_running_loop()
+        await loop.sock_connect(page, listening.getsockname())
+        await loop.sock_sendall(page, b"GET /?client=a-page-of-mine HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert await loop.sock_recv(page, 8) == b"HTTP/1.1"
+        while (stream := pages.get("a-page-of-mine")) is not None:
+            stream.tell({"text": "x" * 1_000_000})
+            await asyncio.sleep(0.001)
+        server.stop()
+        await server.close_all_connections()
+
+    with socket.socket() as page:
+        page.setblocking(False)
+        asyncio.run(asyncio.wait_for(scene(page), 20))
 
 
 def test_a_silent_stream_pings():
@@ -623,6 +603,45 @@ def test_the_older_stream_of_a_page_does_not_take_the_newer_one_with_it():
         assert pages.get("page") is None
 
     asyncio.run(scene())
+
+
+class Paced:
+    """A server's backends, as far as they are told how often to look."""
+
+    def __init__(self):
+        self.told = []
+
+    def set_least_pause(self, pause_s):
+        self.told.append(pause_s)
+
+
+def test_the_page_that_wants_the_longest_pause_sets_it_for_as_long_as_it_is_open():
+    known = Paced()
+
+    async def scene():
+        state = handlers.ServerState(known)
+        for page, pause_s in [("one", 1.0), ("two", 30.0)]:
+            state.pages.open(page).least_pause_s = pause_s
+            state.set_pace()
+        state.pages.close("two", state.pages.get("two"))
+        state.set_pace()
+
+    asyncio.run(scene())
+    assert known.told == [1.0, 30.0, 1.0]
+
+
+def test_a_page_that_spares_the_service_is_heard_and_a_shorter_pause_begins_at_once(server, engine):
+    """Nothing but the second wish wakes the looks: the first one is for a minute."""
+    with Stream(server) as stream:
+        wish = {"client": stream.page, "topics": ["tasks"]}
+        assert server.ask("POST", "api/subscribe", json={**wish, "min_interval_s": 3600}).ok
+        stream.read("tasks")
+        task_id = engine.create("true")
+        asked = time.monotonic()
+        assert server.ask("POST", "api/subscribe", json={**wish, "min_interval_s": 0}).ok
+        while stream.read("tasks")["event"]["tasks"][0]["task_id"] != task_id:
+            pass
+        assert time.monotonic() - asked < 10
 
 
 def test_static_files_exist():

@@ -1,108 +1,124 @@
 import { ILayoutRestorer, type JupyterFrontEnd, type JupyterFrontEndPlugin } from "@jupyterlab/application";
-import { ICommandPalette, MainAreaWidget, WidgetTracker } from "@jupyterlab/apputils";
-import { LabIcon } from "@jupyterlab/ui-components";
-import { Widget } from "@lumino/widgets";
-import type { Connection } from "../connection";
-import { shortId } from "../format";
-import { iconShape } from "../icons";
-import { type MountedMonitor, mount, mountTaskList } from "../view";
-import { ServerConnection } from "./server-connection";
+import { ICommandPalette, type MainAreaWidget, Notification, WidgetTracker } from "@jupyterlab/apputils";
+import { IRenderMimeRegistry } from "@jupyterlab/rendermime";
+import { ISettingRegistry } from "@jupyterlab/settingregistry";
+import { IStatusBar } from "@jupyterlab/statusbar";
+import { Token } from "@lumino/coreutils";
+import { codeFor } from "../list/tasks";
+import { askForKey, startEngine } from "./account-dialogs";
+import { addCommands, OPEN_TASK, openArgs } from "./commands";
+import { CodeInserter } from "./insert";
+import { Notices } from "./notices";
+import { NoticesFeed } from "./notices-feed";
+import { Page } from "./page";
+import { TaskPanel } from "./panel";
+import { taskRendererFactory } from "./renderer";
+import { guardSingleKeys } from "./single-keys";
+import { showRunning } from "./status-bar";
+import { makeTab, type TaskPlace, type TaskTab, tabId } from "./tab";
+import type { ViewRights } from "./view-connection";
 
-const OPEN_TASK = "inductiva-widgets:open-task";
-const SHOW_TASKS = "inductiva-widgets:show-tasks";
+const PLUGIN = "inductiva-widgets:plugin";
+const HINT_MS = 6000;
 
-const taskIcon = new LabIcon({
-  name: "inductiva-widgets:tasks",
-  svgstr: `<svg xmlns="http://www.w3.org/2000/svg" width="16" viewBox="0 0 16 16"><g class="jp-icon3" fill="none" stroke="#616161" stroke-width="1.5" stroke-linecap="round">${iconShape("task")}</g></svg>`,
-});
+const IPage = new Token<Page>("inductiva-widgets:page", "What the task views of a page share.");
 
-/** One task in a tab of its own. */
-class TaskTab extends Widget {
-  readonly #monitor: MountedMonitor;
-
-  constructor(
-    readonly taskId: string,
-    connection: Connection,
-  ) {
-    super();
-    this.addClass("iw-host");
-    this.#monitor = mount(this.node, connection, { taskId, fill: true });
-  }
-
-  override dispose(): void {
-    if (this.isDisposed) return;
-    this.#monitor.dispose();
-    super.dispose();
-  }
-}
-
-/** The list of tasks at the side. */
-class TaskPanel extends Widget {
-  readonly #unmount: () => void;
-
-  constructor(connection: Connection, onOpen: (taskId: string) => void) {
-    super();
-    this.id = "inductiva-widgets-tasks";
-    this.addClass("iw-host");
-    this.title.icon = taskIcon;
-    this.title.caption = "Simulation tasks";
-    this.#unmount = mountTaskList(this.node, connection, onOpen);
-  }
-
-  override dispose(): void {
-    if (this.isDisposed) return;
-    this.#unmount();
-    super.dispose();
-  }
-}
-
-const plugin: JupyterFrontEndPlugin<void> = {
-  id: "inductiva-widgets:plugin",
-  description: "Simulation tasks at the side and in tabs, without a kernel.",
+const page: JupyterFrontEndPlugin<Page> = {
+  id: "inductiva-widgets:page",
+  description: "What the task views of a page share: the connection to the Jupyter server, settings.",
   autoStart: true,
-  optional: [ICommandPalette, ILayoutRestorer],
-  activate: (
-    { commands, shell, serviceManager }: JupyterFrontEnd,
-    palette: ICommandPalette | null,
-    restorer: ILayoutRestorer | null,
-  ) => {
-    const connection = new ServerConnection(serviceManager.serverSettings);
-    const tabs = new WidgetTracker<MainAreaWidget<TaskTab>>({ namespace: "inductiva-widgets-tasks" });
+  provides: IPage,
+  activate: (app: JupyterFrontEnd) => new Page(app),
+};
 
-    commands.addCommand(OPEN_TASK, {
-      label: "Open Simulation Task",
-      execute: ({ task_id }) => {
-        if (typeof task_id !== "string" || task_id === "") return;
-        const id = `inductiva-widgets-task-${task_id}`;
-        if (tabs.find((tab) => tab.id === id) === undefined) {
-          const tab = new MainAreaWidget({ content: new TaskTab(task_id, connection) });
-          tab.id = id;
-          tab.title.label = `Task ${shortId(task_id)}`;
-          tab.title.caption = task_id;
-          tab.title.icon = taskIcon;
-          tab.title.closable = true;
-          void tabs.add(tab);
-          shell.add(tab, "main");
-        }
-        shell.activateById(id);
-      },
-    });
-    const panel = new TaskPanel(connection, (task_id) => void commands.execute(OPEN_TASK, { task_id }));
-    commands.addCommand(SHOW_TASKS, {
-      label: "Show Simulation Tasks",
-      execute: () => shell.activateById(panel.id),
-    });
-    shell.add(panel, "left", { rank: 700 });
-    palette?.addItem({ command: SHOW_TASKS, category: "Simulation Tasks" });
-    restorer?.add(panel, panel.id);
-    if (restorer !== null) {
-      void restorer.restore(tabs, {
-        command: OPEN_TASK,
-        args: (tab) => ({ task_id: tab.content.taskId }),
-        name: (tab) => tab.content.taskId,
-      });
-    }
+/** By itself and without waiting for anything: it must be there before any document is restored. */
+const renderer: JupyterFrontEndPlugin<void> = {
+  id: "inductiva-widgets:renderer",
+  description: "Shows tasks in outputs through the Jupyter server.",
+  autoStart: true,
+  requires: [IPage, IRenderMimeRegistry],
+  activate: (_, page: Page, registry: IRenderMimeRegistry) => {
+    registry.addFactory(taskRendererFactory(page));
   },
 };
 
-export default plugin;
+const plugin: JupyterFrontEndPlugin<void> = {
+  id: PLUGIN,
+  description: "Simulation tasks at the side and in tabs, without a kernel.",
+  autoStart: true,
+  requires: [IPage],
+  optional: [ICommandPalette, ILayoutRestorer, ISettingRegistry, IStatusBar],
+  activate: (
+    app: JupyterFrontEnd,
+    page: Page,
+    palette: ICommandPalette | null,
+    restorer: ILayoutRestorer | null,
+    registry: ISettingRegistry | null,
+    statusBar: IStatusBar | null,
+  ) => {
+    const { shell } = app;
+    const { connection, settings } = page;
+    const rights: ViewRights = {
+      mayAct: true,
+      folder: () => settings.values.peek().downloadFolder || null,
+      onDownload: page.downloads.follow,
+    };
+    const inserter = new CodeInserter(shell);
+    const tabs = new WidgetTracker<MainAreaWidget<TaskTab>>({ namespace: "inductiva-widgets-tasks" });
+    const openTask = (place: TaskPlace) => {
+      if (tabs.find((tab) => tab.id === tabId(place)) === undefined) {
+        const tab = makeTab(place, rights, page);
+        void tabs.add(tab);
+        shell.add(tab, "main");
+      }
+      shell.activateById(tabId(place));
+    };
+    const insertCode = (code: string) => {
+      if (inserter.insert(code)) return true;
+      Notification.info("Open a notebook first: the code goes below its active cell.", {
+        autoClose: HINT_MS,
+      });
+      return false;
+    };
+    const panel = new TaskPanel(connection, rights, {
+      open: (taskId, backend) => openTask({ taskId, backend }),
+      insert: (taskId) => insertCode(codeFor([taskId])),
+    });
+    const showTasks = () => shell.activateById(panel.id);
+    shell.add(panel, "left", { rank: 700 });
+
+    addCommands(app, palette, {
+      showTasks,
+      openTask,
+      insertCode,
+      canInsert: () => inserter.hasNotebook,
+      currentTasks: () => {
+        if (panel.selected.length > 0) return panel.selected;
+        const { currentWidget } = tabs;
+        return currentWidget === null ? [] : [currentWidget.content.place.taskId];
+      },
+      setKey: () => askForKey(connection.account),
+      startEngine: () => startEngine(connection.account),
+      mayChangeAccount: () => !connection.isReadonly,
+    });
+    restorer?.add(panel, panel.id);
+    void restorer?.restore(tabs, {
+      command: OPEN_TASK,
+      args: (tab) => openArgs(tab.content.place),
+      name: (tab) => tab.id,
+    });
+
+    guardSingleKeys(() => settings.values.peek().singleKeys);
+    const notices = new Notices(settings, {
+      open: (taskId, backend) => openTask({ taskId, backend }),
+      showTasks,
+    });
+    // What was switched off must not come up before the settings are read.
+    const read = registry === null ? Promise.resolve() : settings.follow(registry, PLUGIN);
+    void read.catch(console.error).then(() => {
+      new NoticesFeed(connection, notices.show);
+      if (statusBar !== null) showRunning(statusBar, page, showTasks);
+    });
+  },
+};
+export default [page, renderer, plugin];

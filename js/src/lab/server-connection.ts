@@ -9,7 +9,8 @@ import {
   ServiceFailure,
   Topics,
 } from "../connection";
-import type { Method, Methods, ServiceError, ServiceMessage } from "../protocol";
+import type { BackendName, Method, Methods, ServiceError, ServiceMessage } from "../protocol";
+import { Account, type Answer, type Backends } from "./account";
 import { decodeFrame, encodeFrame } from "./frame";
 
 /** The server has the stream but not all of the topics, e.g. because it has no key: calls say why. */
@@ -25,12 +26,24 @@ const SLOW_MS = 1000;
 const FIRST_PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 30_000;
 
+const JSON_BODY = { "Content-Type": "application/json" };
+
+/** The backend and account that a call is meant for, as its header says it. */
+interface Place {
+  backend?: string;
+  account?: string;
+  backend_name?: string;
+}
+
 /**
  * Calls by POST and one event stream for the whole page: a browser opens six connections to a
- * host, and a stream per view would use them up.
+ * host, and a stream per view would use them up. Itself it speaks to the server's default backend;
+ * `forBackend` gives what speaks to a certain one.
  */
 export class ServerConnection implements Connection {
   readonly peer = "server";
+  /** The server's backends, and how to get one. */
+  readonly account: Account;
   readonly #connected = signal(true);
   readonly #settings: Server.ISettings;
   readonly #base: string;
@@ -38,12 +51,39 @@ export class ServerConnection implements Connection {
   readonly #topics = new Topics();
   readonly #intents = new Map<string, Promise<Reply<Method>>>();
   #count = 0;
+  #minIntervalS = 1;
   #stream: AbortController | null = null;
   #announcing = false;
 
   constructor(settings: Server.ISettings = Server.makeSettings()) {
     this.#settings = settings;
     this.#base = URLExt.join(settings.baseUrl, "inductiva-widgets", "api");
+    this.account = new Account(
+      (path, body) => this.#ask(path, body),
+      (error) => new ServiceFailure(error),
+    );
+  }
+
+  /**
+   * The same server and stream, for one backend: what a card names, or an entry of
+   * `account.backends`; `null` is the one that is the default at its first use. It keeps to the
+   * account that the backend had at its first use; once that has changed, calls fail with an
+   * `AccountChangedError`: ask for a new one then.
+   */
+  forBackend(backend: BackendName | null): Connection {
+    return new BackendView(this, backend);
+  }
+
+  /** Nothing can be killed, submitted or set up on this server. */
+  get isReadonly(): boolean {
+    return this.account.backends.value?.readonly === true;
+  }
+
+  /** The least pause between two looks at the tasks, in s: what this page asks of the server. */
+  setMinInterval(seconds: number): void {
+    if (seconds === this.#minIntervalS) return;
+    this.#minIntervalS = seconds;
+    if (this.#stream !== null) this.#follow();
   }
 
   /** False while the event stream cannot be opened: what is on screen may be old then. */
@@ -56,10 +96,20 @@ export class ServerConnection implements Connection {
     params: Methods[M]["params"],
     options: CallOptions = {},
   ): Promise<Reply<M>> {
+    return this.callAt({}, method, params, options);
+  }
+
+  /** For `forBackend`: a call to a certain place. */
+  callAt<M extends Method>(
+    place: Place | Promise<Place>,
+    method: M,
+    params: Methods[M]["params"],
+    options: CallOptions,
+  ): Promise<Reply<M>> {
     const { intent } = options;
     const unanswered = intent === undefined ? undefined : this.#intents.get(intent);
     if (unanswered !== undefined) return unanswered as Promise<Reply<M>>;
-    const answer = this.#call(method, params, options);
+    const answer = this.#call(place, method, params, options);
     if (intent !== undefined) {
       const forget = () => this.#intents.delete(intent);
       this.#intents.set(intent, answer as Promise<Reply<Method>>);
@@ -79,9 +129,11 @@ export class ServerConnection implements Connection {
 
   dispose(): void {
     this.#stream?.abort();
+    this.account.dispose();
   }
 
   async #call<M extends Method>(
+    place: Place | Promise<Place>,
     method: M,
     params: Methods[M]["params"],
     { signal: abort, buffers = [], onWaiting }: CallOptions,
@@ -93,7 +145,7 @@ export class ServerConnection implements Connection {
       const response = await this.#request("call", {
         method: "POST",
         headers: { "Content-Type": "application/octet-stream" },
-        body: encodeFrame({ id, method, params }, buffers),
+        body: encodeFrame({ id, method, params, ...(await place) }, buffers),
         signal: abort ?? null,
       });
       const { header, buffers: received } = decodeFrame(await response.arrayBuffer());
@@ -109,15 +161,28 @@ export class ServerConnection implements Connection {
   }
 
   async #request(path: string, init: RequestInit): Promise<Response> {
-    let response: Response;
+    const response = await this.#send(path, init);
+    if (!response.ok) throw new HttpFailure(response.status);
+    return response;
+  }
+
+  async #send(path: string, init: RequestInit): Promise<Response> {
     try {
-      response = await Server.makeRequest(URLExt.join(this.#base, path), init, this.#settings);
+      return await Server.makeRequest(URLExt.join(this.#base, path), init, this.#settings);
     } catch (error) {
       if (init.signal?.aborted === true) throw new DOMException("cancelled", "AbortError");
       throw new ServiceFailure(unreachable(error instanceof Error ? error.message : String(error)));
     }
-    if (!response.ok) throw new HttpFailure(response.status);
-    return response;
+  }
+
+  async #ask(path: string, body?: object): Promise<Answer> {
+    const init = { method: "POST", headers: JSON_BODY, body: JSON.stringify(body) };
+    const response = await this.#send(path, body === undefined ? { cache: "no-store" } : init);
+    const told: unknown = await response.json().catch(() => null);
+    // Errors of Jupyter itself have a body without a type.
+    const isOurs = response.ok || (told as { error?: ServiceError } | null)?.error?.type !== undefined;
+    if (told === null || !isOurs) throw new HttpFailure(response.status);
+    return { status: response.status, body: told as Answer["body"] };
   }
 
   // ---- events ----
@@ -144,8 +209,12 @@ export class ServerConnection implements Connection {
   async #announce(): Promise<void> {
     await this.#request("subscribe", {
       method: "POST",
-      headers: { "Content-Type": "application/json" },
-      body: JSON.stringify({ client: this.#client, topics: this.#topics.names }),
+      headers: JSON_BODY,
+      body: JSON.stringify({
+        client: this.#client,
+        topics: this.#topics.names,
+        min_interval_s: this.#minIntervalS,
+      }),
     });
   }
 
@@ -159,7 +228,10 @@ export class ServerConnection implements Connection {
         });
         await this.#announce().catch(refusedOnly);
         this.#connected.value = true;
-        if (again) this.#topics.gapEverywhere();
+        if (again) {
+          this.#topics.gapEverywhere();
+          this.account.load().catch(() => {});
+        }
         await this.#read(response, () => {
           pause = FIRST_PAUSE_MS;
         });
@@ -191,13 +263,83 @@ export class ServerConnection implements Connection {
   }
 
   #deliver(line: StreamLine): void {
+    if (line.kind === "backends") this.account.load().catch(() => {});
     if (line.kind !== "event") return;
     const lost = this.#topics.deliver(line.topic, line.revision, line.event);
     if (lost) this.#follow();
   }
 }
 
-type StreamLine = Extract<ServiceMessage, { kind: "event" }> | { kind: "hello" } | { kind: "ping" };
+/** What `forBackend` gives. */
+class BackendView implements Connection {
+  readonly peer = "server";
+  readonly connected: ReadonlySignal<boolean>;
+  readonly #server: ServerConnection;
+  readonly #backend: BackendName | null;
+  #place: Promise<Place> | null = null;
+
+  constructor(server: ServerConnection, backend: BackendName | null) {
+    this.#server = server;
+    this.#backend = backend;
+    this.connected = server.connected;
+  }
+
+  call<M extends Method>(
+    method: M,
+    params: Methods[M]["params"],
+    options: CallOptions = {},
+  ): Promise<Reply<M>> {
+    const { intent } = options;
+    const here = intent === undefined ? {} : { intent: `${this.#backend?.id ?? ""}:${intent}` };
+    return this.#server.callAt(this.#whereabouts(), method, params, { ...options, ...here });
+  }
+
+  subscribe(topic: string, onEvent: EventListener, onGap?: () => void): () => void {
+    let leave: () => void = () => {};
+    let isOver = false;
+    const listen = ({ backend, account = "" }: Place) => {
+      const name = backend === undefined ? topic : `${backend}:${account}:${topic}`;
+      if (!isOver) leave = this.#server.subscribe(name, onEvent, onGap);
+    };
+    // A server that is down now is asked again by the stream, which then checks no account.
+    this.#whereabouts().then(listen, () =>
+      listen(this.#backend === null ? {} : { backend: this.#backend.id }),
+    );
+    return () => {
+      isOver = true;
+      leave();
+    };
+  }
+
+  dispose(): void {} // the stream belongs to the page
+
+  /** Found out at the first use, and kept: the account is the one that the user saw. */
+  #whereabouts(): Promise<Place> {
+    if (this.#place === null) {
+      this.#place = this.#server.account.known().then((known) => this.#placeIn(known));
+      const forget = () => {
+        this.#place = null;
+      };
+      // Without a backend there is nothing to keep to yet.
+      this.#place.then(({ backend }) => backend === undefined && forget(), forget);
+    }
+    return this.#place;
+  }
+
+  #placeIn({ backends, default: first }: Backends): Place {
+    const id = this.#backend?.id ?? first;
+    if (id === null) return {};
+    const entry = backends.find((known) => known.id === id);
+    const name = this.#backend?.name ?? entry?.name ?? id;
+    return { backend: id, backend_name: name, ...(entry === undefined ? {} : { account: entry.account }) };
+  }
+}
+
+type StreamLine =
+  | Extract<ServiceMessage, { kind: "event" }>
+  | { kind: "hello" }
+  | { kind: "ping" }
+  | { kind: "backends" };
 
 class HttpFailure extends ServiceFailure {
   constructor(readonly status: number) {
