@@ -9,7 +9,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 SOURCES := $(shell find js/src js/schema -type f 2>/dev/null) js/package.json js/build.mjs
 BUNDLE  := inductiva_widgets/static/widget.js
 
-.PHONY: help demo test test-full conformance check format bench bench-full soak build clean
+.PHONY: help demo history test test-full conformance check format bench bench-full soak build clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -17,6 +17,9 @@ help: ## this list
 
 demo: $(VENV)/.demo ## open the demo in JupyterLab (PORT=…, NO_BROWSER=1)
 	@exec $(BIN)/python scripts/demo.py
+
+history: $(VENV)/.demo ## run 2,000 quick simulations in the demo's engine (HISTORY=COUNT), some 10 minutes
+	@$(BIN)/python scripts/history.py $(HISTORY)
 
 test: $(VENV)/.dev $(VENV)-official/.installed ## set everything up and pass all tests
 	@$(BIN)/python scripts/chromium.py
@@ -51,6 +54,9 @@ bench: $(VENV)/.dev ## measure, a small version in minutes
 bench-full: $(VENV)/.dev ## measure downloads beside all peers, some 20 minutes and 5 GB of temporary space
 	@$(BIN)/python -m pip install --quiet -r requirements/bench.txt
 	$(BIN)/python benchmarks/bench_outputs.py --full
+	$(BIN)/python benchmarks/bench_collect.py
+	$(BIN)/python benchmarks/bench_history.py --full
+	$(BIN)/python benchmarks/bench_polling.py --full
 
 soak: $(VENV)/.dev ## thousands of downloads through faults and kills, an hour
 	$(BIN)/python tests/functional/test_outputs_faults.py 10000

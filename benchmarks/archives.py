@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import random
 import zipfile
 from typing import TYPE_CHECKING
@@ -88,6 +89,26 @@ def archive(cache: Path, name: str) -> Path:
                 output.writestr(f"artifacts/{member}", content)
     making.rename(path)
     return path
+
+
+def contents(path: Path) -> Path:
+    """The listing of an archive as the service gives it, ready to be served."""
+    listing = path.with_suffix(".contents.json")
+    if not listing.exists():
+        with zipfile.ZipFile(path) as source:
+            told = [
+                {
+                    "name": info.filename,
+                    "size": info.file_size,
+                    "compressed_size": info.compress_size,
+                    "range_start": info.header_offset,
+                    "creation_time": "2026-01-01T00:00:00",
+                    "compress_type": info.compress_type,
+                }
+                for info in source.infolist()
+            ]
+        listing.write_text(json.dumps({"size": path.stat().st_size, "contents": told}))
+    return listing
 
 
 def _write_big(output: zipfile.ZipFile, member: str) -> None:

@@ -2,7 +2,7 @@
 
     python benchmarks/bench_outputs.py            a small version, minutes
     python benchmarks/bench_outputs.py --full     every case
-    python benchmarks/bench_outputs.py B3 B7      these cases
+    python benchmarks/bench_outputs.py --case B3 --case B7    these cases
 
 Each run is a fresh process; ways take turns, so that a noisy moment hits all. Contents are compared
 with the archive once for every way and case, outside the clock.
@@ -18,6 +18,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import urllib.request
 import zipfile
 import zlib
@@ -25,7 +26,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from archives import archive
+from archives import archive, contents
 from harness import Case, measure
 
 HERE = Path(__file__).parent
@@ -44,29 +45,33 @@ class Part:
     ways: tuple[str, ...]
     is_small: bool = False
     repeats: int = 5
+    on_disk: bool = False
 
 
 PARTS = (
-    Part("B1", "t100k", "list", 0, 0, ("ours", "remotezip", "fsspec"), is_small=True),
-    Part("B1", "t100k", "list", 80, 20, ("ours", "remotezip", "fsspec")),
+    Part("B1", "t100k", "list", 0, 0, ("ours", "official", "remotezip"), is_small=True),
+    Part("B1", "t100k", "list", 80, 20, ("ours", "official", "remotezip", "fsspec")),
     Part("B2", "p1k", 1, 80, 20, ("ours", "official", "remotezip", "curl"), is_small=True),
     Part("B3", "p1k", 200, 0, 0, ("ours", "official", "remotezip", "curl"), is_small=True),
     Part("B3", "p1k", 200, 80, 20, ("ours", "official", "curl", "floor"), is_small=True),
     Part("B4", "f1k", 200, 80, 20, ("ours", "official", "curl", "floor")),
-    Part("B5", "g1k", 200, 80, 20, ("ours", "official", "curl", "floor"), repeats=3),
+    Part("B5", "g1k", 200, 80, 20, ("ours", "official", "curl", "floor")),
     Part("B7", "m40", None, 80, 20, ("ours", "official", "curl", "floor"), is_small=True),
     Part("B8", "m200", None, 0, 0, ("ours", "official", "curl", "floor")),
-    Part("B8", "b2g", None, 0, 0, ("ours", "official", "curl"), repeats=3),
+    Part("B8", "b2g", None, 0, 0, ("ours", "official", "curl")),
     Part("B9", "t100k", None, 0, 0, ("ours", "official", "curl")),
+    Part("B9", "t100k", None, 0, 0, ("ours", "official", "curl"), repeats=1, on_disk=True),
+    Part("B10", "m40", None, 80, 20, ("whole", "killed at half, again")),
 )
 
 
 class Bench:
     """Archives, servers and targets of one run."""
 
-    def __init__(self, cache: Path, targets: Path) -> None:
+    def __init__(self, cache: Path, targets: Path, disk: Path) -> None:
         self._cache = cache
         self._targets = targets
+        self._disk = disk
         self._checked: set[tuple[str, ...]] = set()
 
     def run(self, part: Part, repeats: int | None) -> None:
@@ -78,6 +83,8 @@ class Bench:
         if isinstance(part.picks, int):
             picks = sorted(random.Random(part.key).sample(names, part.picks))
         useful = _useful(path, picks)
+        if picks == "list":
+            contents(path)
         server = subprocess.Popen(
             [
                 sys.executable,
@@ -90,10 +97,12 @@ class Bench:
         )
         try:
             base = f"http://127.0.0.1:{int(server.stdout.readline())}"
-            run = partial(self._one, part, base, path, picks, useful)
+            one = self._resumed if part.key == "B10" else self._one
+            run = partial(one, part, base, path, picks, useful)
             cases = [Case(way, partial(run, way)) for way in part.ways if _is_there(way)]
             rate = f"{part.rate_mb:g} MB/s" if part.rate_mb else "no limit"
             title = f"{part.key}: {part.name}, {_said(part.picks)}, {part.latency_ms:g} ms, {rate}"
+            title += ", to a disk" if part.on_disk else ""
             measure(title, cases, repeats or part.repeats)
         finally:
             server.kill()
@@ -102,15 +111,9 @@ class Bench:
     def _one(  # noqa: PLR0913, PLR0917 - a case has these
         self, part: Part, base: str, path: Path, picks: object, useful: float, way: str
     ) -> dict[str, float]:
-        target = Path(tempfile.mkdtemp(dir=self._targets))
-        url = f"{base}/{path.name}?X-Signature=bench"
+        target = Path(tempfile.mkdtemp(dir=self._disk if part.on_disk else self._targets))
         _counts(base)
-        command = [_python(way), HERE / "ways.py", way, url, str(target), json.dumps(picks), path]
-        environment = {**os.environ, "NO_PROXY": "127.0.0.1"}
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise SystemExit(f"{way} failed:\n{done.stderr[-2000:]}")
-        facts = json.loads(done.stdout.splitlines()[-1])
+        facts = _finished(_started(base, path, picks, target, way), way)
         counts = _counts(base)
         key = (part.key, part.name, str(part.latency_ms), way)
         if way != "floor" and picks != "list" and key not in self._checked:
@@ -125,6 +128,44 @@ class Bench:
             "wire / useful": counts["wire"] / useful if useful else 0.0,
             "RTTs": rtt,
         }
+
+    def _resumed(
+        self, _: Part, base: str, path: Path, picks: object, useful: float, way: str
+    ) -> dict[str, float]:
+        """Our download of everything, or the same once more after it was killed at half."""
+        target = Path(tempfile.mkdtemp(dir=self._targets))
+        _counts(base)
+        wire = 0.0
+        if way != "whole":
+            child = _started(base, path, picks, target, "ours")
+            while wire < useful / 2 and child.poll() is None:
+                time.sleep(0.01)
+                wire += _counts(base)["wire"]
+            child.kill()
+            child.communicate()
+            time.sleep(0.5)  # what was on its way
+        facts = _finished(_started(base, path, picks, target, "ours"), "ours")
+        wire += _counts(base)["wire"]
+        _check(path, target, picks, "ours")
+        shutil.rmtree(target)
+        return {"seconds": facts["seconds"], "wire / archive": wire / path.stat().st_size}
+
+
+def _started(base: str, path: Path, picks: object, target: Path, way: str) -> subprocess.Popen[str]:
+    url = f"{base}/{path.name}?X-Signature=bench"
+    command = [_python(way), HERE / "ways.py", way, url, str(target), json.dumps(picks), path]
+    environment = {**os.environ, "NO_PROXY": "127.0.0.1"}
+    return subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def _finished(child: subprocess.Popen[str], way: str) -> dict[str, float]:
+    said, errors = child.communicate()
+    if child.returncode:
+        raise SystemExit(f"{way} failed:\n{errors[-2000:]}")
+    facts: dict[str, float] = json.loads(said.splitlines()[-1])
+    return facts
 
 
 def _counts(base: str) -> dict[str, int]:
@@ -189,20 +230,26 @@ def _said(picks: int | str | None) -> str:
 def main(arguments: list[str] | None = None) -> None:
     """Runs the cases asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("cases", nargs="*", help="B1 … B9")
+    parser.add_argument("cases", nargs="*", help="B1 … B10")
+    parser.add_argument("--case", action="append", default=[], help="the same, one at a time")
     parser.add_argument("--full", action="store_true", help="every case")
     parser.add_argument("--repeats", type=int, help="instead of each case's own")
     parser.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / "outputs-bench")
     parser.add_argument(
         "--targets", type=Path, help="folder to write to; a tmpfs where there is one"
     )
+    parser.add_argument("--disk", type=Path, help="folder on a real disk, for the case that is")
     options = parser.parse_args(arguments)
     memory = Path("/dev/shm")
     targets = options.targets or (memory if os.access(memory, os.W_OK) else None)
-    with tempfile.TemporaryDirectory(dir=targets) as folder:
-        bench = Bench(options.cache, Path(folder))
+    cases = {*options.cases, *options.case}
+    with (
+        tempfile.TemporaryDirectory(dir=targets) as folder,
+        tempfile.TemporaryDirectory(dir=options.disk) as disk,
+    ):
+        bench = Bench(options.cache, Path(folder), Path(disk))
         for part in PARTS:
-            wanted = part.key in options.cases if options.cases else part.is_small or options.full
+            wanted = part.key in cases if cases else part.is_small or options.full
             if wanted:
                 bench.run(part, options.repeats)
 

@@ -1,7 +1,8 @@
 """A storage on loopback with imitated latency and rate, in a process of its own.
 
-Every request waits `latency_ms` before its answer; the first one of a connection twice as long
-again, for TCP and TLS. A connection gives `rate_mb` MB per second, 0 for as fast as it can.
+Every request waits `latency_ms` before its answer. A new connection is ready after twice as long,
+for TCP and TLS, whether or not its first request is there by then. A connection gives `rate_mb` MB
+per second, 0 for as fast as it can. `/storage/zip-contents` is answered from a file at hand;
 `/_counts` tells and resets the requests and body bytes so far.
 """
 
@@ -15,6 +16,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from urllib.parse import parse_qs
 
 PIECE_BYTES = 1 << 16
 
@@ -58,6 +60,7 @@ def _talk(
     connection: socket.socket, folder: Path, latency_s: float, bytes_per_s: float, counts: Counts
 ) -> None:
     is_first = True
+    ready_at = time.monotonic() + 2 * latency_s
     buffered = b""
     with connection:
         while True:
@@ -71,28 +74,31 @@ def _talk(
                 buffered += data
             head, _, buffered = buffered.partition(b"\r\n\r\n")
             method, path, _ = head.split(b"\r\n", 1)[0].decode().split(" ")
-            path = path.partition("?")[0]
+            path, _, query = path.partition("?")
+            if path == "/storage/zip-contents":
+                path = f"/{Path(parse_qs(query)['path'][0]).stem}.contents.json"
             try:
                 if path == "/_counts":
                     body = counts.take()
                     connection.sendall(_head(200, len(body)) + body)
                     continue
-                time.sleep(latency_s * (3 if is_first else 1))
+                time.sleep(latency_s + max(0.0, ready_at - time.monotonic()))
                 counts.add(requests=1, connections=int(is_first))
                 is_first = False
                 asked = re.search(rb"(?im)^range:\s*bytes=(\d*)-(\d*)\s*$", head)
-                counts.add(wire=_answer(connection, folder / path[1:], method, asked, bytes_per_s))
+                _answer(connection, folder / path[1:], method, asked, bytes_per_s, counts)
             except OSError:
                 return
 
 
-def _answer(
+def _answer(  # noqa: PLR0913, PLR0917 - a request has these
     connection: socket.socket,
     path: Path,
     method: str,
     asked: re.Match[bytes] | None,
     bytes_per_s: float,
-) -> int:
+    counts: Counts,
+) -> None:
     total = path.stat().st_size
     start, end, status = 0, total, 200
     if asked is not None:
@@ -104,26 +110,27 @@ def _answer(
     more = f"Content-Range: bytes {start}-{end - 1}/{total}\r\n" if status == 206 else ""
     connection.sendall(_head(status, end - start, more))
     if method == "HEAD":
-        return 0
+        return
     with path.open("rb") as file:
         if not bytes_per_s:
-            return connection.sendfile(file, start, end - start) or 0
+            counts.add(wire=connection.sendfile(file, start, end - start) or 0)
+            return
         file.seek(start)
         began, sent = time.perf_counter(), 0
         while sent < end - start:
             piece = file.read(min(PIECE_BYTES, end - start - sent))
             connection.sendall(piece)
             sent += len(piece)
+            counts.add(wire=len(piece))
             ahead_s = sent / bytes_per_s - (time.perf_counter() - began)
             if ahead_s > 0.002:
                 time.sleep(ahead_s)
-        return sent
 
 
 def _head(status: int, length: int, more: str = "") -> bytes:
     return (
         f"HTTP/1.1 {status} OK\r\nContent-Length: {length}\r\nAccept-Ranges: bytes\r\n"
-        f'ETag: "bench"\r\n{more}\r\n'
+        f'Content-Type: application/json\r\nETag: "bench"\r\n{more}\r\n'
     ).encode()
 
 

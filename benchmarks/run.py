@@ -1,6 +1,6 @@
 """`make bench`: the figures that a change should not make worse, in a few minutes.
 
-All but the last part runs on loopback against the local engine, without imitated latency.
+All but the last two parts run on loopback against the local engine, without imitated latency.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import zipfile
 from pathlib import Path
 
 import bench_outputs
+import bench_polling
 import requests
 from harness import Case, measure
 
@@ -43,6 +44,7 @@ def main() -> None:
         finally:
             local.stop(engine.data_dir)
     bench_outputs.main([])
+    bench_polling.main([])
 
 
 def bench_import() -> None:
