@@ -95,9 +95,9 @@ from pathlib import Path
 names = {path.relative_to("some").as_posix() for path in Path("some").rglob("*.*")}
 assert {"results.csv", "log/SPH_log.txt", "stdout.txt", "vtk/ParticleData_Fluid_10.vtk"} <= names
 assert "vtk/ParticleData_Fluid_9.vtk" not in names
-assert report.is_complete
+assert task.id not in report.failed  # others on this engine have no such files
 assert task.check("later").is_complete
-assert fronts.attrs["errors"] == {}
+assert task.id not in fronts.attrs["errors"]
 assert len(front) > 20
 """
 

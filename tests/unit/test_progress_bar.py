@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import pty
+import select
 import threading
 
 import pytest
@@ -17,8 +18,16 @@ from inductiva_widgets.outputs.progress import Progress
 def terminal():
     master, slave = pty.openpty()
     with os.fdopen(slave, "w") as stream:
-        yield stream, lambda: os.read(master, 1 << 16).decode()
+        yield stream, lambda: _all(master)
     os.close(master)
+
+
+def _all(master):
+    """What was written so far; a terminal hands it on in pieces."""
+    shown = b""
+    while select.select([master], [], [], 0.1)[0]:
+        shown += os.read(master, 1 << 16)
+    return shown.decode()
 
 
 def test_a_pipe_gets_no_bar():

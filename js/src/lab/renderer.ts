@@ -171,7 +171,7 @@ class TaskOutput extends Panel implements IRenderMime.IRenderer {
       readonly: !trusted,
       downloads: trusted,
       reload: () => {
-        this.#shown = "";
+        this.#shown = this.#whose = "";
         void this.renderModel(model);
       },
     });
