@@ -26,6 +26,7 @@ export class DownloadToasts {
     const id = Notification.emit(progressText(started), "in-progress", { autoClose: false });
     let leave = () => {};
     const tell = (progress: Progress) => {
+      if (!this.#followed.has(key)) return;
       if (progress.state === "running") {
         Notification.update({ id, message: progressText(progress), progress: share(progress) });
         return;
@@ -39,11 +40,20 @@ export class DownloadToasts {
       tell(started);
       return;
     }
-    leave = connection.subscribe(topicOf(started), (event) => {
-      const progress = progressOf(event);
+    const hear = (progress: Progress | null) => {
       if (progress !== null && idOf(progress) === key) tell(progress);
-    });
+    };
+    const ask = () => void downloadsOf(connection, started).then((known) => known.forEach(hear));
+    leave = connection.subscribe(topicOf(started), (event) => hear(progressOf(event)), ask);
+    ask(); // it may have ended before we heard of its start
   };
+}
+
+/** What the service knows of a task's downloads; a new listener of a batch is told by its topic. */
+async function downloadsOf(connection: Connection, progress: Progress): Promise<Progress[]> {
+  if (isBatch(progress)) return [];
+  const answer = connection.call("outputs.state", { task_id: progress.task_id });
+  return answer.then(({ result }) => result.downloads).catch(() => []);
 }
 
 function isBatch(progress: Progress): progress is BatchProgress {
