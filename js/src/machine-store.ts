@@ -57,7 +57,7 @@ export class MachineStore {
 }
 
 /** Unpacks the frame described at `MachineMetrics`. */
-export async function unpackMeasures(meta: MachineMetrics, frame: ArrayBuffer): Promise<Measures> {
+async function unpackMeasures(meta: MachineMetrics, frame: ArrayBuffer): Promise<Measures> {
   const raw = await gunzip(frame);
   const { rows } = meta;
   if (raw.byteLength !== 8 * rows * (rows === 0 ? 0 : meta.columns.length + 1))

@@ -8,10 +8,10 @@ import type { TaskPlace } from "./tab";
 import { parseTaskId } from "./task-data";
 
 export const OPEN_TASK = "inductiva-widgets:open-task";
-export const SHOW_TASKS = "inductiva-widgets:show-tasks";
-export const INSERT_TASK = "inductiva-widgets:insert-task";
-export const SET_KEY = "inductiva-widgets:set-key";
-export const START_ENGINE = "inductiva-widgets:start-engine";
+const SHOW_TASKS = "inductiva-widgets:show-tasks";
+const INSERT_TASK = "inductiva-widgets:insert-task";
+const SET_KEY = "inductiva-widgets:set-key";
+const START_ENGINE = "inductiva-widgets:start-engine";
 
 const CATEGORY = "Simulation Tasks";
 

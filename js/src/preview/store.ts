@@ -20,7 +20,7 @@ export interface Opened {
 }
 
 /** Text is read on up to here; then there is its end. */
-export const TEXT_LIMIT = 1_000_000;
+const TEXT_LIMIT = 1_000_000;
 
 /** Looks into one file at a time, by ranges: nothing is downloaded. */
 export class PreviewStore {

@@ -1,4 +1,4 @@
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { KeyMap, MonitorStore } from "../store";
 import { Icon } from "./icon";
 
@@ -102,7 +102,7 @@ function OpenSheet({ store }: { store: MonitorStore }) {
   const [act, setAct] = useState(keysAct(store));
   const title = `${store.uid}-keys`;
   // The rest of the card is inert meanwhile, so the focus cannot leave for it.
-  useEffect(() => close.current?.focus(), []);
+  useLayoutEffect(() => close.current?.focus(), []);
   const shut = () => {
     store.showingKeys.value = false;
   };
