@@ -1,4 +1,3 @@
-import type { ComponentChildren } from "preact";
 import { CONFLICT, type Wanted } from "../files-store";
 import {
   countOf,
@@ -13,6 +12,7 @@ import { type DownloadProgress, FileState, type Overwrite } from "../protocol";
 import type { MonitorStore } from "../store";
 import type { FileModel } from "../table/file-model";
 import { FolderField } from "./download-folder";
+import { FootLines, ProgressFoot } from "./foot";
 import { Icon } from "./icon";
 import { MenuButton } from "./pop-menu";
 
@@ -39,15 +39,6 @@ export function DownloadBar({ store }: { store: MonitorStore }) {
   );
 }
 
-function Lines({ first, second }: { first: ComponentChildren; second: ComponentChildren }) {
-  return (
-    <>
-      <div>{first}</div>
-      <div>{second}</div>
-    </>
-  );
-}
-
 interface PartProps {
   store: MonitorStore;
   model: FileModel;
@@ -59,7 +50,7 @@ function Outcome({ store, model }: PartProps) {
   const download = store.files.download.value;
   if (store.files.downloading.value === "waiting") {
     return (
-      <Lines
+      <FootLines
         first={<b class="iw-cut">Waiting for the {store.peer}…</b>}
         second={<span class="iw-cut">The download starts as soon as it is free.</span>}
       />
@@ -83,9 +74,9 @@ function Outcome({ store, model }: PartProps) {
       </button>
     </>
   );
-  if (files === 0) return <Lines first={<span class="iw-m">Nothing selected</span>} second={second} />;
+  if (files === 0) return <FootLines first={<span class="iw-m">Nothing selected</span>} second={second} />;
   return (
-    <Lines
+    <FootLines
       first={<span class="iw-cut">{`${countOf(files, "file")}, ${formatSize(bytes)}`}</span>}
       second={second}
     />
@@ -97,7 +88,7 @@ function Ended({ store, download }: { store: MonitorStore; download: DownloadPro
   const { files, files_done: done, state, is_archive: isArchive } = download;
   if (state === "done") {
     return (
-      <Lines
+      <FootLines
         first={
           <span class="iw-done">
             <Icon name="check" className="s" />
@@ -115,7 +106,7 @@ function Ended({ store, download }: { store: MonitorStore; download: DownloadPro
   }
   const delivered = `${formatCount(done)} of ${countOf(files, "file")} delivered and kept`;
   return (
-    <Lines
+    <FootLines
       first={<b class="iw-cut">{state === "failed" ? "Download failed" : "Download cancelled"}</b>}
       second={<span class="iw-cut">{isArchive ? "The archive was not delivered" : delivered}</span>}
     />
@@ -252,7 +243,7 @@ function Conflict({ store, download }: { store: MonitorStore; download: Download
   return (
     <div class="iw-foot ask" role="alertdialog" aria-label="Files are already there">
       <div class="say">
-        <Lines
+        <FootLines
           first={<b class="iw-cut">{what}</b>}
           second={
             <>
@@ -307,19 +298,9 @@ function Running({ store, download }: { store: MonitorStore; download: DownloadP
   const cancelling = store.files.cancelling.value;
   const disabled = cancelling || !store.connected.value;
   return (
-    <div class={paused ? "iw-foot paused" : "iw-foot"} style={{ "--p": `${percent}%` }}>
-      <span
-        class="edge"
-        role="progressbar"
-        aria-valuenow={percent}
-        aria-valuemin={0}
-        aria-valuemax={100}
-        aria-label="Download"
-      >
-        <i />
-      </span>
+    <ProgressFoot className={paused ? "paused" : ""} percent={percent}>
       <div class="say">
-        <Lines
+        <FootLines
           first={
             <>
               <b class="iw-cut">{paused ? `Paused, ${what}` : `Downloading ${what}`}</b>
@@ -348,6 +329,6 @@ function Running({ store, download }: { store: MonitorStore; download: DownloadP
           {cancelling ? "Cancelling…" : "Cancel"}
         </button>
       </div>
-    </div>
+    </ProgressFoot>
   );
 }

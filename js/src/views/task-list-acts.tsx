@@ -6,6 +6,7 @@ import type { ListedTask } from "../list/tasks";
 import type { BatchProgress } from "../protocol";
 import { isQueued } from "../status";
 import type { TaskListStore } from "../task-list-store";
+import { FootLines, ProgressFoot } from "./foot";
 import { Icon } from "./icon";
 import { KeyForm, type TaskListProps } from "./task-list-states";
 
@@ -264,7 +265,7 @@ function DownloadQuestion({ store }: { store: TaskListStore }) {
   );
 }
 
-export function splitNames(text: string): string[] {
+function splitNames(text: string): string[] {
   return text
     .split(/[,\n]/)
     .map((name) => name.trim())
@@ -281,33 +282,23 @@ function Batch({ store }: { store: TaskListStore }) {
   if (batch.bytes_per_s !== null) facts.push(formatRate(batch.bytes_per_s));
   if (batch.failures.length > 0) facts.push(`${batch.failures.length} failed`);
   return (
-    <div class="iw-foot iw-batch" style={{ "--p": `${percent}%` }}>
-      <span
-        class="edge"
-        role="progressbar"
-        aria-valuenow={percent}
-        aria-valuemin={0}
-        aria-valuemax={100}
-        aria-label="Download"
-      >
-        <i />
-      </span>
+    <ProgressFoot className="iw-batch" percent={percent}>
       <div class="say">
-        <div>
-          <b class="iw-cut">
-            {formatCount(batch.tasks_done)} of {countOf(batch.tasks, "task")}
-          </b>
-        </div>
-        <div>
-          <span class="iw-cut">{facts.join(" · ")}</span>
-        </div>
+        <FootLines
+          first={
+            <b class="iw-cut">
+              {formatCount(batch.tasks_done)} of {countOf(batch.tasks, "task")}
+            </b>
+          }
+          second={<span class="iw-cut">{facts.join(" · ")}</span>}
+        />
       </div>
       <div class="acts">
         <button type="button" class="iw-b" onClick={() => void store.acts.cancelDownload()}>
           Cancel
         </button>
       </div>
-    </div>
+    </ProgressFoot>
   );
 }
 

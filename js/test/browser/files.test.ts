@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { describe, expect, test } from "vitest";
 import downloadConflict from "../../../tests/golden/protocol/download-conflict.json";
 import downloadFailed from "../../../tests/golden/protocol/download-failed.json";
 import outputsCheck from "../../../tests/golden/protocol/outputs-check.json";
@@ -13,7 +13,7 @@ import previewSvg from "../../../tests/golden/protocol/preview-svg.json";
 import previewText from "../../../tests/golden/protocol/preview-text.json";
 import previewVtk from "../../../tests/golden/protocol/preview-vtk.json";
 import taskSuccess from "../../../tests/golden/protocol/task-success.json";
-import { MonitorPage } from "./page";
+import { MonitorPage, standStill } from "./page";
 
 let page: MonitorPage;
 
@@ -24,14 +24,7 @@ async function open(transcripts: readonly object[] = [], width = 700): Promise<v
 
 const grid = () => page.find(".iw-grid");
 
-beforeEach(() => {
-  vi.useFakeTimers({ now: new Date("2026-11-21T13:02:12Z"), toFake: ["Date"] });
-  localStorage.clear();
-});
-afterEach(() => {
-  page.close();
-  vi.useRealTimers();
-});
+standStill(() => page.close());
 
 describe("tree", () => {
   test("the keyboard opens, closes, goes up and ticks folders", async () => {

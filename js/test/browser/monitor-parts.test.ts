@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import detailsFailed from "../../../tests/golden/protocol/details-failed.json";
 import detailsKilled from "../../../tests/golden/protocol/details-killed.json";
 import detailsQueued from "../../../tests/golden/protocol/details-queued.json";
@@ -13,7 +13,7 @@ import taskRunning from "../../../tests/golden/protocol/task-running.json";
 import taskStale from "../../../tests/golden/protocol/task-stale.json";
 import taskSuccess from "../../../tests/golden/protocol/task-success.json";
 import { KEY_HELP } from "../../src/views/keys";
-import { MonitorPage } from "./page";
+import { MonitorPage, standStill } from "./page";
 
 const FAILED = { taskId: "9tq0sxk2m4w7v1c8z5r3yc1fe" };
 let page: MonitorPage;
@@ -53,14 +53,7 @@ function focusInside(): void {
   page.find("[role=tab][aria-selected=true]").focus();
 }
 
-beforeEach(() => {
-  vi.useFakeTimers({ now: new Date("2026-11-21T13:02:12Z"), toFake: ["Date"] });
-  localStorage.clear();
-});
-afterEach(() => {
-  page.close();
-  vi.useRealTimers();
-});
+standStill(() => page.close());
 
 describe("tabs", () => {
   test("click, arrows, Home and End move; one is a stop of the Tab key", async () => {

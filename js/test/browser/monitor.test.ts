@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { beforeEach, describe, expect, test, vi } from "vitest";
 import downloadCancelled from "../../../tests/golden/protocol/download-cancelled.json";
 import downloadDone from "../../../tests/golden/protocol/download-done.json";
 import downloadFailed from "../../../tests/golden/protocol/download-failed.json";
@@ -14,7 +14,7 @@ import taskStale from "../../../tests/golden/protocol/task-stale.json";
 import taskSuccess from "../../../tests/golden/protocol/task-success.json";
 import taskUnknownStatus from "../../../tests/golden/protocol/task-unknown-status.json";
 import { gunzip } from "../../src/table/listing";
-import { MonitorPage } from "./page";
+import { MonitorPage, standStill } from "./page";
 
 let page: MonitorPage;
 
@@ -33,16 +33,9 @@ async function openFiles(transcripts: readonly object[] = [taskSuccess, outputsL
   return page;
 }
 
-beforeEach(() => {
-  // The list; `files.test.ts` has the tree.
-  localStorage.setItem("inductiva-widgets:files-form", "list");
-  // The clock stands still, timers run: the recorded stamps stay "today".
-  vi.useFakeTimers({ now: new Date("2026-11-21T13:02:12Z"), toFake: ["Date"] });
-});
-afterEach(() => {
-  page.close();
-  vi.useRealTimers();
-});
+standStill(() => page.close());
+// The list; `files.test.ts` has the tree.
+beforeEach(() => localStorage.setItem("inductiva-widgets:files-form", "list"));
 
 describe("state of a task", () => {
   test("running: the service's word, ticking runtime, cost so far, no files yet", async () => {

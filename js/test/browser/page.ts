@@ -1,9 +1,24 @@
-import { expect } from "vitest";
+import { afterEach, beforeEach, expect, vi } from "vitest";
 import { userEvent } from "vitest/browser";
 import "../../src/style.css";
 import type { MonitorOptions } from "../../src/store";
 import { type MountedMonitor, mount } from "../../src/view";
 import { ReplayConnection, type Transcript } from "../replay-connection";
+
+/**
+ * A clock that stands while timers run, so that the recorded stamps stay "today", and nothing remembered from
+ * another test. `close` ends what the test mounted.
+ */
+export function standStill(close: () => void, now = "2026-11-21T13:02:12Z"): void {
+  beforeEach(() => {
+    vi.useFakeTimers({ now: new Date(now), toFake: ["Date"] });
+    localStorage.clear();
+  });
+  afterEach(() => {
+    close();
+    vi.useRealTimers();
+  });
+}
 
 /** A mounted monitor and what a user can see and do in it. */
 export class MonitorPage {

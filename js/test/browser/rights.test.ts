@@ -1,10 +1,10 @@
-import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { expect, test, vi } from "vitest";
 import outputsList from "../../../tests/golden/protocol/outputs-list.json";
 import taskRunning from "../../../tests/golden/protocol/task-running.json";
 import taskSuccess from "../../../tests/golden/protocol/task-success.json";
 import { ServiceFailure } from "../../src/connection";
 import type { MonitorOptions } from "../../src/store";
-import { MonitorPage } from "./page";
+import { MonitorPage, standStill } from "./page";
 
 /* What a host takes away from a monitor, and a monitor that nobody answers for any more. */
 
@@ -15,13 +15,7 @@ function open(transcripts: readonly object[], host: MonitorOptions = {}): Monito
   return page;
 }
 
-beforeEach(() => {
-  vi.useFakeTimers({ now: new Date("2026-11-21T13:02:12Z"), toFake: ["Date"] });
-});
-afterEach(() => {
-  page.close();
-  vi.useRealTimers();
-});
+standStill(() => page.close());
 
 test("read-only: nothing to kill, by button or by key", async () => {
   open([taskRunning], { readonly: true });

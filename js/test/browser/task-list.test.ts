@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { beforeEach, expect, test, vi } from "vitest";
 import { userEvent } from "vitest/browser";
 import tasksAll from "../../../tests/golden/protocol/tasks-all.json";
 import tasksDownload from "../../../tests/golden/protocol/tasks-download.json";
@@ -12,6 +12,7 @@ import type { TaskListHost } from "../../src/list/host";
 import { type MountedTaskList, mountTaskList } from "../../src/view";
 import { ReplayConnection, type Transcript } from "../replay-connection";
 import { listTranscript, makeTask, makeTasks } from "../tasks";
+import { standStill } from "./page";
 
 let el: HTMLElement;
 let mounted: MountedTaskList;
@@ -90,15 +91,11 @@ function current(): string | undefined {
   return grid().getAttribute("aria-activedescendant")?.replace("iw-task-", "");
 }
 
-beforeEach(() => {
-  vi.useFakeTimers({ now: new Date("2026-11-21T13:02:05Z"), toFake: ["Date"] });
-  vi.clearAllMocks();
-});
-afterEach(() => {
+standStill(() => {
   mounted.dispose();
   el.remove();
-  vi.useRealTimers();
-});
+}, "2026-11-21T13:02:05Z");
+beforeEach(() => void vi.clearAllMocks());
 
 // ---- what is shown ----
 
