@@ -25,7 +25,7 @@ from inductiva_widgets.errors import (
 from inductiva_widgets.formats import safe_text, short_id
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
 
     from typing_extensions import Self
 
@@ -38,6 +38,7 @@ __all__ = [
     "KillOutcome",
     "LastWords",
     "Waiting",
+    "all_followed",
     "check_timeout",
     "failure",
     "last_words",
@@ -122,6 +123,7 @@ class Waiting:
             poller's thread or that of `__enter__`.
 
     Attributes:
+        watcher: That of the task's backend.
         seen: The last observation.
         error: Why nobody can wait for the task: the key is refused, or it is unknown.
     """
@@ -135,7 +137,7 @@ class Waiting:
         is_brief: bool = False,
         on_end: Callable[[], object] = lambda: None,
     ) -> None:
-        self._watcher = watcher
+        self.watcher = watcher
         self._task_id = task_id
         self._limit_s = limit_s
         self._is_brief = is_brief
@@ -147,8 +149,8 @@ class Waiting:
         self.error: InductivaWidgetsError | None = None
 
     def __enter__(self) -> Self:
-        self._before = self._watcher.latest(self._task_id)
-        self._subscription = self._watcher.watch(
+        self._before = self.watcher.latest(self._task_id)
+        self._subscription = self.watcher.watch(
             self._task_id, self._observe, limit_s=self._limit_s, is_brief=self._is_brief
         )
         if self._is_closed:  # by what it was told at once
@@ -183,6 +185,18 @@ class Waiting:
         if self.error is not None:
             raise self.error
         return done
+
+
+@contextlib.contextmanager
+def all_followed(waitings: Sequence[Waiting]) -> Iterator[None]:
+    """Follows several tasks; each watcher looks once for all of them, not once for each."""
+    with contextlib.ExitStack() as stack:
+        with contextlib.ExitStack() as adding:
+            for watcher in {waiting.watcher for waiting in waitings}:
+                adding.enter_context(watcher.together())
+            for waiting in waitings:
+                stack.enter_context(waiting)
+        yield
 
 
 class LastWords(NamedTuple):

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "STATUSES",
-    "FileEntry",
     "Group",
     "Machine",
     "Metrics",
@@ -31,7 +30,6 @@ __all__ = [
     "Submission",
     "TaskPage",
     "TaskRecord",
-    "ZipContents",
     "decode",
 ]
 
@@ -253,24 +251,6 @@ class TaskPage(Record, frozen=True):
 
     total_size: int = 0
     tasks: list[TaskRecord] = msgspec.field(default_factory=list)
-
-
-class FileEntry(Record, frozen=True):
-    """A file or folder inside an archive. The service sends null for a size of 0."""
-
-    name: str = ""
-    size: int | None = None
-    compressed_size: int | None = None
-    range_start: int | None = None
-    creation_time: str | None = None
-    compress_type: int | None = None
-
-
-class ZipContents(Record, frozen=True):
-    """Listing of an archive; `size` is that of the archive file."""
-
-    size: int = 0
-    contents: list[FileEntry] = msgspec.field(default_factory=list)
 
 
 class Submission(Record, frozen=True):

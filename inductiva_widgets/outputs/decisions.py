@@ -19,6 +19,7 @@ from inductiva_widgets.formats import safe_text
 from inductiva_widgets.outputs.archive import OUTPUTS, Layout
 from inductiva_widgets.outputs.inflate import check_supported
 from inductiva_widgets.outputs.jobs import Jobs
+from inductiva_widgets.outputs.listing import named
 from inductiva_widgets.outputs.names import are_plain, check_kind, disk_parts
 
 if TYPE_CHECKING:
@@ -31,10 +32,9 @@ if TYPE_CHECKING:
     from inductiva_widgets.outputs.progress import Board
     from inductiva_widgets.outputs.ranges import ByteRange
 
-__all__ = ["Decisions", "Order", "examined", "named"]
+__all__ = ["Decisions", "Order", "examined"]
 
 BOMB_BYTES, BOMB_RATIO = 100 * 1000 * 1000, 1000  # no simulation packs that well
-NAMED_FAILURES = 5
 FEW_FILES = 8
 MANY_ROWS = 500  # from here on looking at the columns first is faster
 
@@ -261,10 +261,3 @@ def _check_same(listing: Listing, first: int, row: int) -> None:
         raise UnsafeMemberError(
             f"{safe_text(two.name)} would take the place of {safe_text(one.name)}."
         )
-
-
-def named(names: Sequence[str]) -> str:
-    """The first of many names, for a message."""
-    shown = ", ".join(safe_text(name) for name in names[:NAMED_FAILURES])
-    more = len(names) - NAMED_FAILURES
-    return f"{shown} and {more} more" if more > 0 else shown

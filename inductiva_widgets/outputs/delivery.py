@@ -9,17 +9,15 @@ from typing import TYPE_CHECKING, Protocol
 from inductiva_widgets.errors import (
     DownloadError,
     IncompleteDownloadError,
-    NotFoundError,
     RangeUnsupportedError,
     RemoteChangedError,
     UserInputError,
 )
-from inductiva_widgets.formats import safe_text
 from inductiva_widgets.outputs.assembly import Assembly
-from inductiva_widgets.outputs.decisions import Decisions, Order, named
+from inductiva_widgets.outputs.decisions import Decisions, Order
 from inductiva_widgets.outputs.folder import OutputFolder
 from inductiva_widgets.outputs.journal import Journal
-from inductiva_widgets.outputs.listing import Listing, select
+from inductiva_widgets.outputs.listing import Listing, named, not_found, select
 from inductiva_widgets.outputs.names import disk_parts
 from inductiva_widgets.outputs.packed import deliver_archive, spooled_listing
 from inductiva_widgets.outputs.ranges import split
@@ -306,7 +304,7 @@ class Delivery:
                 path=str(self._order.target),
             )
         if self._missing:
-            raise _not_found(self._missing, has_others=bool(self._jobs))
+            raise not_found(self._missing, has_others=bool(self._jobs))
 
 
 def ranges_that_touch(kept: Sequence[ByteRange], extents: Sequence[ByteRange]) -> list[ByteRange]:
@@ -320,13 +318,3 @@ def ranges_that_touch(kept: Sequence[ByteRange], extents: Sequence[ByteRange]) -
         if extent is not None and extent.start < part.end:
             found.append(part)
     return found
-
-
-def _not_found(missing: dict[str, list[str]], *, has_others: bool) -> NotFoundError:
-    closest = list(dict.fromkeys(name for close in missing.values() for name in close))
-    hints = [f"Close to it: {', '.join(map(safe_text, closest[:5]))}."] if closest else []
-    if has_others:
-        hints.append("The other files were delivered.")
-    return NotFoundError(
-        f"Not in the archive: {named(list(missing))}.", hint=" ".join(hints), missing=tuple(missing)
-    )

@@ -17,7 +17,7 @@ from inductiva_widgets.errors import (
 from inductiva_widgets.formats import file_size, safe_text
 from inductiva_widgets.outputs.archive import STORED, Member, local_header_bytes
 from inductiva_widgets.outputs.inflate import Decoder, check_supported
-from inductiva_widgets.outputs.listing import Listing, check_filenames, select
+from inductiva_widgets.outputs.listing import Listing, check_filenames, not_found, select
 from inductiva_widgets.outputs.ranges import ByteRange
 
 if TYPE_CHECKING:
@@ -220,11 +220,7 @@ class OutputFiles(Mapping[str, OutputFile]):
                 missing=(name,),
             )
         close = [near for found in selection.missing.values() for near in found]
-        return NotFoundError(
-            f"Not in the archive: {safe_text(name)}.",
-            hint=f"Close to it: {', '.join(map(safe_text, close))}." if close else "",
-            missing=(name,),
-        )
+        return not_found({name: close})
 
     def _rows(self, name: str) -> list[int]:
         rows = self._listing.rows

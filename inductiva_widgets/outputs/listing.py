@@ -10,7 +10,7 @@ from array import array
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from inductiva_widgets.errors import BadArchiveError, UserInputError
+from inductiva_widgets.errors import BadArchiveError, NotFoundError, UserInputError
 from inductiva_widgets.formats import safe_text
 from inductiva_widgets.outputs.archive import (
     MAX_LOCAL_HEADER_BYTES,
@@ -26,14 +26,25 @@ from inductiva_widgets.outputs.ranges import ByteRange, extent_ends
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from inductiva_widgets.outputs.remote import RemoteArchive, Stop, Version
+    from inductiva_widgets.outputs.remote import RemoteArchive, Version
+    from inductiva_widgets.outputs.stop import Stop
 
-__all__ = ["Listing", "Selection", "check_filenames", "make_listing", "read_listing", "select"]
+__all__ = [
+    "Listing",
+    "Selection",
+    "check_filenames",
+    "make_listing",
+    "named",
+    "not_found",
+    "read_listing",
+    "select",
+]
 
 LEAST_HEADER_BYTES = 30
 DESCRIPTOR_BYTES = 24
 SUGGESTED_NAMES = 3
 SUGGEST_FOR = 5
+NAMED = 5  # names in a message
 SUGGEST_AMONG = 20_000  # difflib compares one by one: more would be felt
 
 
@@ -238,7 +249,10 @@ def _normalised(name: object) -> str:
             f"{shown} is an absolute path.", hint="Outputs are named relative to the archive."
         )
     if ".." in re.split(r"[/\\]", name):
-        raise UserInputError(f"{shown} leads out of the outputs.")
+        raise UserInputError(
+            f"{shown} leads out of the outputs.",
+            hint="Name files inside them; output_dir= says where they go.",
+        )
     parts = [part for part in name.split("/") if part not in ("", ".")]
     return "/".join(parts) + ("/" if not parts or name.endswith(("/", "/.")) else "")
 
@@ -313,3 +327,28 @@ def _closest(listing: Listing, name: str) -> list[str]:
         base = wanted.rstrip("/").rpartition("/")[2]
         found = [listed for listed in among if listed.rpartition("/")[2] == base][:SUGGESTED_NAMES]
     return found
+
+
+def named(names: Sequence[str]) -> str:
+    """The first of many names, for a message."""
+    shown = ", ".join(safe_text(name) for name in names[:NAMED])
+    more = len(names) - NAMED
+    return f"{shown} and {more} more" if more > 0 else shown
+
+
+def not_found(missing: dict[str, list[str]], *, has_others: bool = False) -> NotFoundError:
+    """Names that chose nothing, as an error that tells what is close to them.
+
+    Args:
+        missing: As in a `Selection`.
+        has_others: Whether other files were asked for, and delivered.
+    """
+    closest = list(dict.fromkeys(name for close in missing.values() for name in close))
+    hints = ["task.get_output_info() lists what there is."]
+    if closest:
+        hints = [f"Close to it: {', '.join(map(safe_text, closest[:NAMED]))}."]
+    if has_others:
+        hints.append("The other files were delivered.")
+    return NotFoundError(
+        f"Not in the archive: {named(list(missing))}.", hint=" ".join(hints), missing=tuple(missing)
+    )

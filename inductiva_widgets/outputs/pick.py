@@ -11,13 +11,12 @@ from inductiva_widgets.errors import (
     ArchiveTooLargeError,
     BadArchiveError,
     CorruptMemberError,
-    NotFoundError,
     UserInputError,
 )
 from inductiva_widgets.formats import file_size, safe_text
 from inductiva_widgets.outputs.archive import TAIL_BYTES
 from inductiva_widgets.outputs.inflate import Decoder, check_supported
-from inductiva_widgets.outputs.listing import Listing, make_listing, select
+from inductiva_widgets.outputs.listing import Listing, make_listing, named, not_found, select
 from inductiva_widgets.outputs.ranges import ByteRange
 
 if TYPE_CHECKING:
@@ -31,7 +30,6 @@ LONGEST_END_BYTES = 1000 * 1000  # 12,000 files; one odd archive must not make a
 LARGEST_FILE_BYTES = 100 * 1000 * 1000  # read into memory, a few at a time
 REMEMBERED = 16
 OVERFETCH = 1.2
-NAMED_MATCHES = 5
 
 
 class Ends:
@@ -127,18 +125,11 @@ def _end(remote: RemoteArchive, size_bytes: int, stop: Stop) -> tuple[Listing, _
 def _only(listing: Listing, filename: str) -> int:
     selection = select(listing, [filename])
     if not selection.rows:
-        close = ", ".join(safe_text(name) for name in selection.missing.get(filename, []))
-        raise NotFoundError(
-            f"Not in the archive: {safe_text(filename)}.",
-            hint=f"Close to it: {close}." if close else "",
-            missing=(filename,),
-        )
+        raise not_found(selection.missing)
     if len(selection.rows) > 1:
-        names = [safe_text(listing.names[row]) for row in selection.rows]
-        more = len(names) - NAMED_MATCHES
+        names = [listing.names[row] for row in selection.rows]
         raise UserInputError(
-            f"{safe_text(filename)} fits {len(names)} files: {', '.join(names[:NAMED_MATCHES])}"
-            + (f" and {more} more." if more > 0 else "."),
+            f"{safe_text(filename)} fits {len(names)} files: {named(names)}.",
             hint="Name one of them.",
         )
     return selection.rows[0]

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from inductiva_widgets.api.links import LinkReply, LinkTransport
 
-__all__ = ["LinkSource", "RemoteArchive", "RetryPolicy", "Stop", "Version"]
+__all__ = ["LinkSource", "RemoteArchive", "RetryPolicy", "Version"]
 
 REFUSED = (400, 401, 403, 410)  # how storages say that a signed link is over
 SMALL_ARCHIVE_BYTES = 8 * 1000 * 1000  # read whole where the storage knows no ranges

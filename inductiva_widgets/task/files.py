@@ -123,7 +123,7 @@ class TaskFiles(TaskFacts):
         with self._archive() as outputs:
             return outputs.start_download(
                 target,
-                filenames=_listed(filenames),
+                filenames=filenames,
                 uncompress=uncompress,
                 overwrite=overwrite,
                 bytes_per_s=bytes_per_s,
@@ -283,12 +283,7 @@ def _brought(
     dry_run: bool,  # noqa: FBT001 - passed through as given
     **how: Any,  # noqa: ANN401 - as `Outputs.start_download` takes it
 ) -> Path | DownloadPlan:
-    names = _listed(filenames)
     if dry_run:
-        return archive.plan_download(target, filenames=names, **how)
+        return archive.plan_download(target, filenames=filenames, **how)
     bar = host().download_bar()
-    return archive.start_download(target, filenames=names, on_progress=bar, **how).result()
-
-
-def _listed(filenames: Sequence[str] | None) -> Sequence[str] | None:
-    return [filenames] if isinstance(filenames, str) else filenames
+    return archive.start_download(target, filenames=filenames, on_progress=bar, **how).result()

@@ -1,11 +1,16 @@
-"""Results of an act on many tasks, by their ids."""
+"""Results of an act on many tasks, by their ids, and why some have none."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
-__all__ = ["ByTask"]
+from inductiva_widgets.formats import safe_text
+
+if TYPE_CHECKING:
+    from inductiva_widgets.errors import InductivaWidgetsError
+
+__all__ = ["ByTask", "why_not"]
 
 R = TypeVar("R")
 
@@ -27,3 +32,8 @@ class ByTask(Mapping[str, R], Generic[R]):
 
     def __repr__(self) -> str:
         return str(self)
+
+
+def why_not(error: InductivaWidgetsError) -> str:
+    """Why a task has no result: a sentence that begins with the kind of error."""
+    return f"{type(error).__name__}: {safe_text(error, 1000)}"

@@ -22,6 +22,7 @@ from inductiva_widgets.outputs.pick import Ends, pick
 from inductiva_widgets.outputs.remote import RemoteArchive
 from inductiva_widgets.outputs.stop import Stop
 from inductiva_widgets.task.host import host
+from inductiva_widgets.tasks.by_task import why_not
 from inductiva_widgets.tasks.chosen import chosen_tasks
 from inductiva_widgets.tasks.spread import spread
 
@@ -182,7 +183,7 @@ class _Collection:
         except InductivaWidgetsError as error:
             self._room.release()
             with self._lock:
-                self._errors[task.id] = _sentence(error)
+                self._errors[task.id] = why_not(error)
         else:
             self._kept.put(task.id, self._filename, content)
             self._arrived.append((task.id, content))
@@ -232,7 +233,3 @@ class _Collection:
                 self._errors[task_id] = (
                     f"{type(error).__name__}: {name} cannot be read: {safe_text(error)}"
                 )
-
-
-def _sentence(error: InductivaWidgetsError) -> str:
-    return f"{type(error).__name__}: {safe_text(error, 1000)}"

@@ -10,7 +10,7 @@ from inductiva_widgets.errors import InductivaWidgetsError, NotFoundError
 from inductiva_widgets.formats import file_size, safe_text, text_table
 from inductiva_widgets.outputs.listing import check_filenames
 from inductiva_widgets.task.host import host
-from inductiva_widgets.tasks.by_task import ByTask
+from inductiva_widgets.tasks.by_task import ByTask, why_not
 from inductiva_widgets.tasks.chosen import chosen_tasks
 from inductiva_widgets.tasks.spread import spread
 
@@ -269,7 +269,7 @@ class _Batch:
             plan = task.outputs.plan_download(self._folders[task], **self._how)
         except InductivaWidgetsError as error:
             with self._lock:
-                self._errors[task.id] = _sentence(_of_task(task, error))
+                self._errors[task.id] = why_not(_of_task(task, error))
         else:
             with self._lock:
                 self._plans[task.id] = plan
@@ -295,7 +295,7 @@ class _Batch:
             download.path if delivered or error is None else None,
             len(delivered),
             sum(file.size for file in delivered),
-            _sentence(error) if error else "",
+            why_not(error) if error else "",
         )
         with self._lock:
             self._results[task.id] = result
@@ -318,10 +318,6 @@ def _of_task(task: Task, error: InductivaWidgetsError) -> InductivaWidgetsError:
         except InductivaWidgetsError as unknown:
             return unknown
     return error
-
-
-def _sentence(error: InductivaWidgetsError) -> str:
-    return f"{type(error).__name__}: {safe_text(error, 1000)}"
 
 
 def _remarks(plan: DownloadPlan) -> str:

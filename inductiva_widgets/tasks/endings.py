@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from inductiva_widgets.ending import Waiting
+from inductiva_widgets.ending import Waiting, all_followed
 from inductiva_widgets.formats import safe_text
 
 if TYPE_CHECKING:
@@ -83,12 +83,7 @@ class Endings:
         self.errors: dict[str, InductivaWidgetsError] = {}
 
     def __enter__(self) -> Self:
-        with contextlib.ExitStack() as stack, contextlib.ExitStack() as adding:
-            for watcher in {task.backend.watcher for task in self._open.values()}:
-                adding.enter_context(watcher.together())
-            for waiting in self._waitings.values():
-                stack.enter_context(waiting)
-            self._stack = stack.pop_all()
+        self._stack.enter_context(all_followed([*self._waitings.values()]))
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -9,11 +9,10 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from inductiva_widgets.ending import KillOutcome, Waiting, check_timeout, outcome
+from inductiva_widgets.ending import KillOutcome, Waiting, all_followed, check_timeout, outcome
 from inductiva_widgets.errors import InductivaWidgetsError
-from inductiva_widgets.formats import safe_text
 from inductiva_widgets.task.host import host
-from inductiva_widgets.tasks.by_task import ByTask
+from inductiva_widgets.tasks.by_task import ByTask, why_not
 from inductiva_widgets.tasks.chosen import chosen_tasks
 from inductiva_widgets.tasks.spread import spread
 
@@ -168,20 +167,12 @@ def _confirmed(tasks: Sequence[Task], wait_s: float) -> dict[str, KillOutcome]:
     """What the service says of them soon enough; else they stay pending."""
     until = time.monotonic() + wait_s
     found: dict[str, KillOutcome] = {}
-    with contextlib.ExitStack() as stack, contextlib.ExitStack() as adding:
-        for watcher in {task.backend.watcher for task in tasks}:
-            adding.enter_context(watcher.together())
-        waits = [
-            (
-                task.id,
-                stack.enter_context(
-                    Waiting(task.backend.watcher, task.id, CONFIRM_STEP_S, is_brief=True)
-                ),
-            )
-            for task in tasks
-        ]
-        adding.close()
-        for task_id, waiting in waits:
+    waits = {
+        task.id: Waiting(task.backend.watcher, task.id, CONFIRM_STEP_S, is_brief=True)
+        for task in tasks
+    }
+    with all_followed([*waits.values()]):
+        for task_id, waiting in waits.items():
             found[task_id] = KillOutcome.PENDING
             with contextlib.suppress(InductivaWidgetsError):  # nobody can tell
                 if waiting.ended(until - time.monotonic()):
@@ -193,7 +184,7 @@ def _confirmed(tasks: Sequence[Task], wait_s: float) -> dict[str, KillOutcome]:
 def _result(task_id: str, result: Result) -> TaskKill:
     if isinstance(result, KillOutcome):
         return TaskKill(task_id, result)
-    return TaskKill(task_id, None, f"{type(result).__name__}: {safe_text(result, 1000)}")
+    return TaskKill(task_id, None, why_not(result))
 
 
 def _nothing() -> None:
