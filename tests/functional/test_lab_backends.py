@@ -93,7 +93,9 @@ def test_a_kill_reaches_the_backend_that_is_named_and_no_other(server, twins):
 def test_a_task_bears_the_name_of_its_own_backend(server, twins):
     _, _, (*_, task_id) = twins
 
-    for entry in server.backends()["backends"]:
+    entries = server.backends()["backends"]
+    assert len(entries) == 2
+    for entry in entries:
         summary = server.result("task.get", {"task_id": task_id}, **place(entry))
         assert summary["backend"] == {"id": entry["id"], "name": entry["name"]}
 

@@ -37,7 +37,9 @@ from inductiva_widgets.task import Task
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux",
-    reason="other systems hold other names: test_extract.py, test_download.py",
+    # The names expected here are those that Linux can hold. What other systems are given is
+    # tested on all of them, as a parameter, in unit/test_extract.py and unit/test_download.py.
+    reason="the names expected are those of Linux",
 )
 
 ID = "i4ir3kvv62odsfrhko4y8w2an"

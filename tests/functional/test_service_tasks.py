@@ -135,6 +135,7 @@ def test_a_refresh_reads_the_newest_page_only(service, engine, finished, request
 
 def test_what_followers_of_the_list_hear_is_taken_in(service, engine, finished, requests_made):
     listed(service)
+    requests_made.clear()
     heard = queue.Queue()
     service.subscribe("tasks", heard.put)
     newest = engine.run("true")["task_id"]
@@ -147,7 +148,7 @@ def test_what_followers_of_the_list_hear_is_taken_in(service, engine, finished, 
 
     assert columns["task_id"][0] == newest
     assert columns["is_terminal"][0] is True
-    assert all(kwargs["per_page"] == 100 for name, _, kwargs in requests_made[2:])
+    assert {(name, kwargs["per_page"]) for name, _, kwargs in requests_made} == {("tasks", 100)}
 
 
 # -- kill --------------------------------------------------------------------------------------

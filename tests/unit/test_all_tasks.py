@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import gzip
 
 import msgspec
@@ -169,7 +168,7 @@ def test_a_reading_that_fails_leaves_what_was_known(clock, monkeypatch):
 
     with monkeypatch.context() as patched:
         patched.setattr(backend.client, "tasks", gone)
-        with contextlib.suppress(NotFoundError):
+        with pytest.raises(NotFoundError):
             listed(tasks, refresh=True)
     _, ids = listed(tasks)
 

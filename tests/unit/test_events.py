@@ -287,13 +287,12 @@ def test_the_list_topic_serves_late_listeners_and_ends_with_the_last(hub):
     assert late[0]["revision"] == 1
     assert late[0]["event"] == first[0]["event"]
     assert late[0]["event"]["total"] == 1
+    (thread,) = [t for t in threading.enumerate() if t.name == "inductiva-task-list"]
     one.close()
+    assert thread.is_alive()
     two.close()
-    names = {thread.name for thread in threading.enumerate() if thread.is_alive()}
-    for thread in threading.enumerate():
-        if thread.name == "inductiva-task-list":
-            thread.join(10)
-            assert not thread.is_alive(), names
+    thread.join(10)
+    assert not thread.is_alive()
 
 
 def _fail(_):
