@@ -112,6 +112,7 @@ def waiting_cell(task: Task) -> Iterator[Callable[[], None]]:
         yield lambda: None
     finally:
         subscription.close()
+        told.finish(task.backend.watcher.latest(task.id))
 
 
 @contextlib.contextmanager
@@ -250,11 +251,18 @@ class _StatusLines:
 
     def __init__(self) -> None:
         self._last = ""
+        self._lock = threading.Lock()  # a wait does not return in the middle of a line
 
     def __call__(self, seen: Observation) -> None:
-        if seen.record is not None and seen.record.status != self._last:
-            self._last = seen.record.status
-            say(f"{seen.as_of.astimezone():%H:%M:%S}  {seen.record.alias}")
+        with self._lock:
+            if seen.record is not None and seen.record.status != self._last:
+                self._last = seen.record.status
+                say(f"{seen.as_of.astimezone():%H:%M:%S}  {seen.record.alias}")
+
+    def finish(self, seen: Observation | None) -> None:
+        """The end wakes the waiting thread too, which may come here before it is printed."""
+        if seen is not None:
+            self(seen)
 
 
 def _first_look(task: Task) -> None:
