@@ -31,9 +31,21 @@ __all__ = ["account_routes"]
 CONTRACT_VERSION = "0.18.12"  # of the official client whose contract is spoken
 _NONCE = re.compile(r"[0-9a-f]{16,128}")
 # Versions of images are names only: nothing here runs containers.
+# Names under which the official client's classes look for their images. The image is recorded, not
+# run: what a task needs of a simulator must be on this machine.
+_ON_THIS_MACHINE = (
+    "amr-wind calculix cans cm1 coawst cp2k delft3d delft3dfm dualsphysics elmer fds freefem "
+    "funwave fvcom gprmax gromacs gx hec-ras mohid nwchem octopus openfast openfoam-esi "
+    "openfoam-foundation opensees openseespy opentelemac quantum-espresso reef3d schism "
+    "sfincs snl-swan swan swash swmm wavewatch3 wrf xbeach"
+)
 _CATALOGUE = {
     "development": {},
-    "production": {"arbitrary_commands": ["1.0"], "splishsplash": ["2.13.0"]},
+    "production": {
+        "arbitrary_commands": ["1.0"],
+        "splishsplash": ["2.13.0"],
+        **{name: ["local"] for name in _ON_THIS_MACHINE.split()},
+    },
 }
 _QUOTAS = {
     "max_price_hour": ("Maximum price per hour", "USD", "global"),
