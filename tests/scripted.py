@@ -50,6 +50,38 @@ def refusal(status: int, detail: Any, **headers: str) -> Answer:
     return Answer(status, json.dumps({"detail": detail}).encode(), headers)
 
 
+class LoopbackServer:
+    """A server on a free port; `handle` gets each request, on a thread of its own."""
+
+    def __init__(self, handle: Callable[[BaseHTTPRequestHandler], None]) -> None:
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def log_message(self, *_):
+                pass
+
+        for method in ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"):
+            setattr(Handler, f"do_{method}", lambda handler: handle(handler))  # noqa: PLW0108 - a bound method stays bound
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
+        self._thread.start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_port}"
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+
+def received(handler: BaseHTTPRequestHandler) -> Asked:
+    """A request with its body."""
+    return Asked(handler.command, handler.path, dict(handler.headers), _read(handler))
+
+
 class ScriptedServer:
     """Gives the answers of `script` in turn, the last again and again; `route` decides before."""
 
@@ -60,22 +92,11 @@ class ScriptedServer:
         self._released = threading.Event()
         self._lock = threading.Lock()
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def log_message(self, *_):
-                pass
-
-        for method in ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"):
-            setattr(Handler, f"do_{method}", lambda handler: self._serve(handler))  # noqa: PLW0108 - a bound method stays bound
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
-        self._thread.start()
+        self._server = LoopbackServer(self._serve)
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}"
+        return self._server.url
 
     def say(self, *answers: Answer) -> None:
         with self._lock:
@@ -86,12 +107,10 @@ class ScriptedServer:
 
     def close(self) -> None:
         self._released.set()
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        self._server.close()
 
     def _serve(self, handler: BaseHTTPRequestHandler) -> None:
-        asked = Asked(handler.command, handler.path, dict(handler.headers), _read(handler))
+        asked = received(handler)
         with self._lock:
             self.asked.append(asked)
         answer = self.route(asked)

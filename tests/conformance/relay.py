@@ -9,16 +9,17 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
-import threading
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from scripted import Asked, _read
+from scripted import LoopbackServer, received
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from http.server import BaseHTTPRequestHandler
+
+    from scripted import Asked
 
 DROPPED = {"connection", "transfer-encoding", "content-length", "keep-alive"}
 
@@ -60,36 +61,21 @@ class Relay:
     refused: list[tuple[Asked, Reply]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        relay = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def log_message(self, *_):
-                pass
-
-        for method in ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"):
-            setattr(Handler, f"do_{method}", lambda handler: relay._pass_on(handler))  # noqa: PLW0108 - a bound method stays bound
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
-        self._thread.start()
+        self._server = LoopbackServer(self._pass_on)
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}"
+        return self._server.url
 
     def close(self) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        self._server.close()
 
     def of(self, method: str, path: str) -> list[Asked]:
         """Requests noted so far, of this method and path (without its query)."""
         return [one for one in self.asked if one.method == method and route(one) == path]
 
     def _pass_on(self, handler: BaseHTTPRequestHandler) -> None:
-        asked = Asked(handler.command, handler.path, dict(handler.headers), _read(handler))
+        asked = received(handler)
         self.asked.append(asked)
         reply = self._fetch(asked, self.before(asked) or asked.path)
         self.after(asked, reply)
