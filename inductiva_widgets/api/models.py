@@ -8,6 +8,8 @@ the record stands. Unknown statuses pass through as text. Source: the REST contr
 from __future__ import annotations
 
 import enum
+import functools
+import threading
 from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin
 
 import msgspec
@@ -307,6 +309,16 @@ def machine_name(vm_type: str | None, vm_name: str | None) -> str | None:
     return kind.rpartition("/")[2] or vm_name
 
 
+_preparing = threading.Lock()
+
+
+@functools.cache
+def _decoder(kind: type[R]) -> msgspec.json.Decoder[R]:
+    """Prepared by one thread at a time: msgspec shows others a type that is only half known."""
+    with _preparing:
+        return msgspec.json.Decoder(kind)
+
+
 def decode(body: bytes, kind: type[R], lost: list[str] | None = None) -> R:
     """A record out of JSON: the fast strict way, and field by field when that fails.
 
@@ -318,8 +330,9 @@ def decode(body: bytes, kind: type[R], lost: list[str] | None = None) -> R:
     Raises:
         BadPayloadError: Not JSON, or not an object.
     """
+    decoder: msgspec.json.Decoder[R] = _decoder(kind)
     try:
-        return msgspec.json.decode(body, type=kind)
+        return decoder.decode(body)
     except msgspec.ValidationError:
         pass
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):

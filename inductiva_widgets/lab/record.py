@@ -49,10 +49,13 @@ class Record(msgspec.Struct, kw_only=True):
     pending: list[Row] = []
 
 
+_decoder = msgspec.json.Decoder(Record)
+
+
 def load(path: Path) -> Record | None:
     """The record of a file; `None` when there is none that can be read."""
     try:
-        record = msgspec.json.decode(path.read_bytes(), type=Record)
+        record = _decoder.decode(path.read_bytes())
     except FileNotFoundError:
         return None
     except (OSError, msgspec.MsgspecError):
