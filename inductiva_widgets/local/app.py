@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import logging
+import sqlite3
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -10,12 +13,16 @@ from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 
 from inductiva_widgets.errors import NotFoundError, UserInputError
+from inductiva_widgets.local.disk import is_disk_full
 from inductiva_widgets.local.engine import Engine, detail
 from inductiva_widgets.local.guard import Guard
 from inductiva_widgets.local.inquiries import InvalidRequestError
+from inductiva_widgets.local.live_peer import Peers
+from inductiva_widgets.local.live_routes import live_routes
 from inductiva_widgets.local.mailbox import mailbox_routes
 from inductiva_widgets.local.routes_account import account_routes
 from inductiva_widgets.local.routes_storage import storage_routes
@@ -31,6 +38,10 @@ if TYPE_CHECKING:
 
 __all__ = ["build_app"]
 
+logger = logging.getLogger(__name__)
+
+IN_THE_WAY = frozenset({errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENOTEMPTY})
+
 
 def build_app(engine: Engine, *, port: int, keys: Sequence[str], proof_key: str) -> Starlette:
     """The application of one engine.
@@ -41,6 +52,7 @@ def build_app(engine: Engine, *, port: int, keys: Sequence[str], proof_key: str)
         keys: Accepted API keys.
         proof_key: The key by which the engine proves itself to `local.find`.
     """
+    peers = Peers(engine)
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
@@ -48,13 +60,17 @@ def build_app(engine: Engine, *, port: int, keys: Sequence[str], proof_key: str)
         try:
             yield
         finally:
+            await run_in_threadpool(peers.close)
             await run_in_threadpool(engine.runner.stop)
 
     handlers: dict[Any, ExceptionHandler] = {
         HTTPException: _on_http_error,
+        ClientDisconnect: _on_lost_client,
         InvalidRequestError: _on_invalid,
         LinkRefusedError: _on_refused_link,
         NotFoundError: _on_not_found,
+        OSError: _on_os_error,
+        sqlite3.OperationalError: _on_database_error,
         UserInputError: _on_bad_input,
         Exception: _on_failure,
     }
@@ -68,7 +84,8 @@ def build_app(engine: Engine, *, port: int, keys: Sequence[str], proof_key: str)
     app = Starlette(
         routes=[
             *task_routes(engine),
-            *mailbox_routes(engine),
+            *live_routes(engine),
+            *mailbox_routes(engine, peers),
             *storage_routes(engine),
             *account_routes(engine, proof_key=proof_key),
         ],
@@ -96,12 +113,40 @@ async def _on_refused_link(_request: Request, error: Exception) -> Response:
     return detail(HTTPStatus.FORBIDDEN, str(error))
 
 
+async def _on_lost_client(_request: Request, _error: Exception) -> Response:
+    return detail(HTTPStatus.BAD_REQUEST, "The connection ended inside the body.")
+
+
 async def _on_not_found(_request: Request, error: Exception) -> Response:
     return detail(HTTPStatus.NOT_FOUND, str(error))
 
 
 async def _on_bad_input(_request: Request, error: Exception) -> Response:
     return detail(HTTPStatus.BAD_REQUEST, str(error))
+
+
+async def _on_os_error(_request: Request, error: Exception) -> Response:
+    number = getattr(error, "errno", None)
+    if number in IN_THE_WAY:
+        text = "A file is where this path needs a folder, or a folder where it needs a file."
+        return detail(HTTPStatus.CONFLICT, text)
+    if number == errno.ENOENT:
+        return detail(HTTPStatus.NOT_FOUND, "It was removed meanwhile.")
+    if is_disk_full(error):
+        return _disk_full()
+    logger.error("A request failed", exc_info=error)
+    return detail(HTTPStatus.INTERNAL_SERVER_ERROR, "The local engine failed; see its log.")
+
+
+async def _on_database_error(_request: Request, error: Exception) -> Response:
+    if is_disk_full(error):
+        return _disk_full()
+    logger.error("A request failed", exc_info=error)
+    return detail(HTTPStatus.INTERNAL_SERVER_ERROR, "The task database failed; see the log.")
+
+
+def _disk_full() -> Response:
+    return detail(HTTPStatus.INSUFFICIENT_STORAGE, "The disk of the local engine is full.")
 
 
 async def _on_failure(_request: Request, _error: Exception) -> Response:

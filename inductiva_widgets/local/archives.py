@@ -203,7 +203,10 @@ def list_folder(archive: Path, folder: str, *, recursive: bool) -> list[dict[str
 
 
 def _entry(name: str, member: zipfile.ZipInfo, start: int, *, folder: bool) -> dict[str, Any]:
-    moment = datetime(*member.date_time, tzinfo=timezone.utc)
+    try:
+        moment = datetime(*member.date_time, tzinfo=timezone.utc)
+    except ValueError:  # a date that no calendar has
+        moment = datetime(1980, 1, 1, tzinfo=timezone.utc)
     return {
         "name": name,
         "size": 0 if folder else member.file_size,

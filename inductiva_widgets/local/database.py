@@ -1,5 +1,8 @@
 """The SQLite file: opened safely, one writer, one reader, every write a transaction.
 
+A file that is damaged is kept under another name and a new one begun; one that is merely locked,
+out of room or of a newer version is left alone.
+
 WAL lets status reads go on while a state is being written; `synchronous=FULL` means that a state
 which was acknowledged is on the disk, so a killed engine has forgotten nothing.
 """
@@ -8,16 +11,21 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import re
+import shutil
 import sqlite3
 import threading
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from inductiva_widgets.errors import LocalEngineError
+from inductiva_widgets.errors import LocalEngineError, StoreCorruptError
+from inductiva_widgets.local.disk import is_disk_full
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
+
+    from inductiva_widgets.local.disk import Reserve
 
 __all__ = ["Database"]
 
@@ -89,31 +97,48 @@ CREATE TABLE projects (
 );
 CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 """
+TABLES = frozenset(re.findall(r"CREATE TABLE (\w+)", SCHEMA))
 
 
 class Database:
     """One open database; every method may be called from any thread.
 
+    Attributes:
+        path: The file.
+        damage: What was wrong with the file that was found there, when it had to be set aside.
+
+    Args:
+        path: The file.
+        reserve: Room that is given up when a state could not be written otherwise.
+
     Raises:
         LocalEngineError: The file was written by a newer version, or cannot be opened at all.
+        StoreCorruptError: It is damaged and cannot be set aside.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, reserve: Reserve | None = None) -> None:
         self.path = path
-        try:
-            self._writer = _open_checked(path)
-        except sqlite3.DatabaseError as error:
-            if isinstance(error, sqlite3.OperationalError) and not path.is_file():
-                raise LocalEngineError(
-                    f"The task database {path} cannot be opened: {error}.",
-                    hint="Check that the folder can be written.",
-                ) from error
-            _set_aside(path)
-            self._writer = _open_checked(path)
+        self.damage: StoreCorruptError | None = None
+        self._reserve = reserve
+        self._writer = self._open()
         self._reader = _connect(path)
         self._reader.execute("PRAGMA query_only=ON")
         self._write_lock = threading.RLock()
         self._read_lock = threading.Lock()
+
+    def _open(self) -> sqlite3.Connection:
+        try:
+            return _open_checked(self.path)
+        except sqlite3.OperationalError as error:
+            if "readonly" not in str(error):
+                raise _cannot_open(self.path, error) from error
+            self.damage = _set_aside(self.path, "is read-only", keep_content=True)
+        except sqlite3.DatabaseError as error:
+            self.damage = _set_aside(self.path, f"is damaged ({error})")
+        try:
+            return _open_checked(self.path)
+        except sqlite3.DatabaseError as error:
+            raise _cannot_open(self.path, error) from error
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
@@ -122,13 +147,21 @@ class Database:
             if self._writer.in_transaction:  # joined by an outer block of the same thread
                 yield self._writer
                 return
-            self._writer.execute("BEGIN IMMEDIATE")
+            if self._reserve is not None:
+                self._reserve.give_if_tight()
             try:
+                self._writer.execute("BEGIN IMMEDIATE")
                 yield self._writer
-            except BaseException:
-                self._writer.execute("ROLLBACK")
+                self._writer.execute("COMMIT")
+            except BaseException as error:
+                self._roll_back()
+                if self._reserve is not None and is_disk_full(error):
+                    self._reserve.give()
                 raise
-            self._writer.execute("COMMIT")
+
+    def _roll_back(self) -> None:
+        if self._writer.in_transaction:  # on a full disk SQLite has ended it by itself
+            self._writer.execute("ROLLBACK")
 
     def rows(self, sql: str, values: Sequence[object] = ()) -> list[sqlite3.Row]:
         """Every row of a query, as last committed."""
@@ -174,10 +207,22 @@ def _connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
+def _cannot_open(path: Path, error: sqlite3.Error) -> LocalEngineError:
+    return LocalEngineError(
+        f"The task database {path} cannot be opened: {error}.",
+        hint="Check that its folder can be written and that no other program holds it.",
+    )
+
+
 def _open_checked(path: Path) -> sqlite3.Connection:
+    if path.is_file() and path.stat().st_size == 0:
+        raise sqlite3.DatabaseError("it is empty")
     connection = _connect(path)
     try:
         version = _checked_version(connection, path)
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute(f"PRAGMA user_version={version}")  # fails where nothing can be written
+        connection.execute("ROLLBACK")
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA foreign_keys=ON")
@@ -200,14 +245,37 @@ def _checked_version(connection: sqlite3.Connection, path: Path) -> int:
         )
     if connection.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
         raise sqlite3.DatabaseError("quick_check found damage")
+    names = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+    tables = {row["name"] for row in names if not row["name"].startswith("sqlite_")}
+    if tables != (TABLES if version else set()):
+        raise sqlite3.DatabaseError("it holds other tables")
     return version
 
 
-def _set_aside(path: Path) -> None:
-    """Renames a damaged database, so that nothing is lost and the engine can start."""
+def _set_aside(path: Path, fault: str, *, keep_content: bool = False) -> StoreCorruptError:
+    """Renames a database that cannot be used, so that nothing is lost and the engine can start.
+
+    Returns:
+        What to tell.
+    """
     stamp = datetime.now(timezone.utc).strftime("%Y%m%d-%H%M%S")
-    for suffix in ("", "-wal", "-shm"):
-        damaged = path.with_name(path.name + suffix)
-        if damaged.exists():
-            damaged.rename(path.with_name(f"{path.name}{suffix}.damaged-{stamp}"))
-    logger.error("The task database %s was damaged; it is kept beside, and a new one begun.", path)
+    aside = path.with_name(f"{path.name}.damaged-{stamp}")
+    try:
+        for suffix in ("", "-wal", "-shm"):
+            found = path.with_name(path.name + suffix)
+            if found.exists():
+                kept = path.with_name(f"{path.name}.damaged-{stamp}{suffix}")
+                found.rename(kept)
+                if keep_content and suffix != "-shm":  # SQLite makes that one anew
+                    shutil.copyfile(kept, found)
+    except OSError as error:
+        raise StoreCorruptError(
+            f"The task database {path} {fault} and cannot be put aside: {error.strerror}.",
+            hint="Move it away, or choose another data folder.",
+            path=str(path),
+        ) from error
+    text = f"The task database {path} {fault}. It is kept as {aside.name}, and a new one in use."
+    hint = "Tasks whose files are there are listed again, without what was known of them."
+    told = StoreCorruptError(text, hint="" if keep_content else hint, path=str(aside))
+    logger.error("%s", told)
+    return told

@@ -23,12 +23,15 @@ __all__ = ["SIGNED_PREFIX", "Guard"]
 
 SIGNED_PREFIX = "/signed/"
 MAX_DIGITS = 18
+MAX_HEADERS = 100
+MAX_HEADER_BYTES = 32 * 1024  # all of them
+MAX_TARGET_BYTES = 64 * 1024  # a query may name many paths
 # The catalogue is a separate service without a key for the official client (contract § 11).
 OPEN_PATHS = frozenset({"/version", "/version-check", "/simulators/available-images"})
 
 
 class Guard:
-    """Checks Host, Origin, body size and key, in this order, before any route is looked up.
+    """Checks sizes, Host, Origin and key, before any route is looked up.
 
     Args:
         app: The application behind it.
@@ -65,6 +68,9 @@ class Guard:
         await self._app(scope, receive, send)
 
     def _refusal(self, scope: Scope) -> tuple[HTTPStatus, str] | None:
+        too_long = _too_long(scope)
+        if too_long is not None:
+            return too_long
         headers = Headers(scope=scope)
         path = str(scope["path"])
         signed = path.startswith(SIGNED_PREFIX)
@@ -95,3 +101,14 @@ class Guard:
         raw = given[0].encode()
         # No short cut on the first match: the time must not tell which key it was.
         return sum(hmac.compare_digest(raw, key) for key in self._keys) > 0
+
+
+def _too_long(scope: Scope) -> tuple[HTTPStatus, str] | None:
+    fields = scope["headers"]
+    size = sum(len(name) + len(value) for name, value in fields)
+    if len(fields) > MAX_HEADERS or size > MAX_HEADER_BYTES:
+        text = f"More than {MAX_HEADERS} headers, or {MAX_HEADER_BYTES} bytes of them."
+        return HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, text
+    if len(scope["raw_path"]) + len(scope["query_string"]) > MAX_TARGET_BYTES:
+        return HTTPStatus.REQUEST_URI_TOO_LONG, f"The address is over {MAX_TARGET_BYTES} bytes."
+    return None

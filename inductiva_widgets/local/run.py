@@ -8,6 +8,7 @@ import os
 import shlex
 import shutil
 import signal
+import sqlite3
 import threading
 import time
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from inductiva_widgets.errors import InductivaWidgetsError
 from inductiva_widgets.local import archives, processes
+from inductiva_widgets.local.disk import DISK_FULL, is_disk_full
 from inductiva_widgets.local.sampling import Sampler, UpdateLog
 from inductiva_widgets.local.statuses import RUNNING
 
@@ -36,6 +38,8 @@ COMMAND_NOT_EXECUTABLE = 126
 SIGNAL_BASE = 128
 FASTEST_POLL_S = 0.001
 SLOWEST_POLL_S = 0.05
+ROOM_INTERVAL_S = 0.25  # between looks at what was printed and at the room on the disk
+RETRY_S = 1.0  # between tries to write a last state when there is no room for it
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +78,8 @@ class TaskRun:
         self._logs = (self._home / "stdout.txt", self._home / "stderr.txt")
         self._metrics_file = self._home / "system_metrics.csv"
         self._updates_file = self._home / "output_update.csv"
+        self._token_file = self._home / "token"
+        self._rescued = settings.rescue_path / record.task_id
         self._stop_event = threading.Event()
         self._stop: Outcome | None = None
         self._grace_s = settings.kill_grace_s
@@ -91,11 +97,8 @@ class TaskRun:
         outcome: Outcome | None
         try:
             outcome = self._attempt()
-        except (InductivaWidgetsError, OSError) as error:
-            outcome = Outcome("executer-failed", _plain(error))
-        except Exception:
-            logger.exception("Task %s ended by an error of the engine", self.task_id)
-            outcome = Outcome("executer-failed", "An error of the local engine; see its log.")
+        except Exception as error:  # noqa: BLE001 - the top of a run: `_plain` logs what is new
+            outcome = Outcome("executer-failed", _plain(error, self.task_id))
         if outcome is not None:
             self.finish(outcome)
 
@@ -104,9 +107,15 @@ class TaskRun:
         left = self._store.processes(self.task_id)
         if not processes.end_tree(left, self._token, grace_s=self._settings.stop_grace_s):
             logger.error("Processes of task %s could not be ended", self.task_id)
-        self._store.fail_open_operations(self.task_id)
+        try:
+            self._store.fail_open_operations(self.task_id)
+        except sqlite3.Error:  # a full disk, say: the status matters more
+            logger.exception("Operations of task %s were left open", self.task_id)
         known = self._record.outcome
-        self.finish(Outcome(**known) if known else ENGINE_STOPPED)
+        outcome = Outcome(**known) if known else ENGINE_STOPPED
+        if self._rescued.exists():  # the engine was killed between keeping the outputs and telling
+            outcome = Outcome("executer-failed", self._not_packed("The engine was stopped."))
+        self.finish(outcome)
 
     # -- the run -------------------------------------------------------------------------------
 
@@ -149,6 +158,7 @@ class TaskRun:
             )
             self._folder.mkdir(exist_ok=True)
             self._add_resources()
+            self._token_file.write_text(self._token, encoding="utf-8")
             marks = json.dumps(archives.snapshot(self._folder))
             (self._home / "inputs.json").write_text(marks, encoding="utf-8")
             ok = True
@@ -203,12 +213,14 @@ class TaskRun:
         try:
             code, trouble = self._run_process(command, deadline_s)
         except OSError as error:
-            code, trouble = COMMAND_NOT_EXECUTABLE, _plain(error)
+            if is_disk_full(error):
+                raise
+            code, trouble = COMMAND_NOT_EXECUTABLE, _plain(error, self.task_id)
         elapsed_s = time.monotonic() - started_s
         if trouble is None and code < 0:
             trouble = f"killed by signal {-code}{_signal_name(-code)}"
             code = SIGNAL_BASE - code
-        self._close_blocks(trouble if self._stop is None else None)
+        self._close_blocks(trouble if self._stop is None else self._stop.error_detail)
         self._store.end_operation(
             operation,
             ok=code == 0,
@@ -216,6 +228,8 @@ class TaskRun:
         )
         if self._stop is not None or code == 0:
             return self._stop
+        if self._is_out_of_room():  # what the command itself makes of it is anybody's guess
+            return Outcome("executer-failed", DISK_FULL)
         reason = trouble or f"ended with exit code {code}"
         return Outcome("failed", f"Command {place} ({command['cmd']}): {reason}.")
 
@@ -268,22 +282,28 @@ class TaskRun:
     ) -> None:
         """Returns when the process has ended, or has to."""
         delay_s = FASTEST_POLL_S
+        look_s = time.monotonic()
         updates = UpdateLog(self._updates_file, self._folder)
         while process.poll() is None and not self._stop_event.wait(delay_s):
             delay_s = min(delay_s * 2, SLOWEST_POLL_S)
             if deadline_s is not None and time.monotonic() > deadline_s:
                 limit_s = self._record.request["time_to_live_seconds"]
                 self.stop(Outcome("ttl-exceeded", f"The time limit of {limit_s} s was reached."))
-            updates.write_if_due()
-            if sampler.sample_if_due():
+            if time.monotonic() >= look_s:
+                look_s = time.monotonic() + ROOM_INTERVAL_S
                 self._check_room(outputs)
+            updates.write_if_due()
+            sampler.sample_if_due()
 
     def _check_room(self, outputs: tuple[BinaryIO, BinaryIO]) -> None:
         limit = self._settings.log_limit_bytes
         if max(os.fstat(output.fileno()).st_size for output in outputs) > limit:
             self.stop(Outcome("executer-failed", f"The task printed more than {limit} bytes."))
-        elif shutil.disk_usage(self._home).free < self._settings.disk_reserve_bytes:
-            self.stop(Outcome("executer-failed", "The disk is full."))
+        elif self._is_out_of_room():
+            self.stop(Outcome("executer-failed", DISK_FULL))
+
+    def _is_out_of_room(self) -> bool:
+        return shutil.disk_usage(self._home).free < self._settings.disk_reserve_bytes
 
     def _end(self, process: subprocess.Popen[bytes], identity: ProcessIdentity) -> None:
         """Leaves nothing behind, be it after the command's own end or to end it."""
@@ -305,38 +325,61 @@ class TaskRun:
         for path in self._logs:
             with path.open("ab+") as log:
                 note = f"{trouble}\n" if trouble and path is self._logs[1] else ""
+                note = self._cut(log) + note
                 text = _line_break(log) + note.encode() + b" -------\n"
                 log.write(text)
+
+    def _cut(self, log: BinaryIO) -> str:
+        """Shortens a log that came too fast to be stopped in time, and says so."""
+        limit = self._settings.log_limit_bytes
+        if os.fstat(log.fileno()).st_size <= limit:
+            return ""
+        log.truncate(limit)
+        return f"\nWhat came after the first {limit} bytes of this log was not kept.\n"
 
     # -- the end -------------------------------------------------------------------------------
 
     def finish(self, outcome: Outcome) -> None:
         """Packs what there is and gives the task its terminal status. Never raises."""
+        is_packed = True
         try:
             self._store_outputs(outcome)
-        except (OSError, ValueError) as error:
-            outcome = self._keep_outputs(_plain(error))
-        except Exception:
-            logger.exception("Outputs of task %s could not be packed", self.task_id)
-            outcome = self._keep_outputs("an error of the local engine; see its log.")
+        except Exception as error:  # noqa: BLE001 - `_plain` logs what is new
+            is_packed = False
+            outcome = self._keep_outputs(_plain(error, self.task_id))
+        while not self._settle(outcome):
+            time.sleep(RETRY_S)  # a task whose end was not noted would seem to run for ever
+        if is_packed:
+            shutil.rmtree(self._home, ignore_errors=True)
+
+    def _settle(self, outcome: Outcome) -> bool:
+        """Writes the terminal status; tells whether there was room for it."""
         detail = {"error_detail": outcome.error_detail}
-        if self._store.move(self.task_id, outcome.status, only_from=RUNNING, **detail):
-            logger.info("Task %s: %s", self.task_id, outcome.status)
-        else:
-            self._store.move(self.task_id, "killed", only_from=("pending-kill",))
-        shutil.rmtree(self._home, ignore_errors=True)
+        try:
+            if self._store.move(self.task_id, outcome.status, only_from=RUNNING, **detail):
+                logger.info("Task %s: %s", self.task_id, outcome.status)
+            else:
+                self._store.move(self.task_id, "killed", only_from=("pending-kill",))
+        except sqlite3.Error as error:
+            if not is_disk_full(error):
+                raise
+            logger.warning("No room for the state of task %s", self.task_id)
+            return False
+        return True
 
     def _keep_outputs(self, reason: str) -> Outcome:
         """Puts the folder of a run aside whose outputs cannot be packed: hours may be in it."""
-        text = f"The outputs could not be packed: {reason}"
-        kept = self._settings.rescue_path / self.task_id
         try:
-            kept.parent.mkdir(exist_ok=True)
-            self._home.rename(kept)
+            self._rescued.parent.mkdir(exist_ok=True)
+            self._home.rename(self._rescued)
         except OSError:
-            logger.exception("The folder of task %s could not be put aside", self.task_id)
-            return Outcome("executer-failed", text)
-        return Outcome("executer-failed", f"{text} They are kept in {kept}.")
+            logger.exception("The folder of task %s stays where it is", self.task_id)
+        return Outcome("executer-failed", self._not_packed(reason))
+
+    def _not_packed(self, reason: str) -> str:
+        kept = next((one for one in (self._rescued, self._home) if one.exists()), None)
+        text = f"The outputs could not be packed: {reason}"
+        return text if kept is None else f"{text} They are kept in {kept}."
 
     def _store_outputs(self, outcome: Outcome) -> None:
         if not self._logs[0].exists():  # no command has begun
@@ -413,8 +456,13 @@ def _line_break(log: BinaryIO) -> bytes:
     return b"" if log.read(1) == b"\n" else b"\n"
 
 
-def _plain(error: BaseException) -> str:
+def _plain(error: Exception, task_id: str) -> str:
     """An error for people: without the paths of this machine where the system adds them."""
+    if is_disk_full(error):
+        return DISK_FULL
     if isinstance(error, OSError) and error.strerror:
         return f"{error.strerror}."
-    return str(error)
+    if isinstance(error, InductivaWidgetsError | OSError | ValueError):
+        return str(error)
+    logger.error("Task %s: an error of the engine", task_id, exc_info=error)
+    return "An error of the local engine; see its log."

@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import logging
 import shutil
+import sqlite3
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -13,6 +14,9 @@ from inductiva_widgets.local.run import ENGINE_STOPPED, KILLED, TaskRun
 from inductiva_widgets.local.statuses import RUNNING
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from inductiva_widgets.local.disk import Reserve
     from inductiva_widgets.local.settings import EngineSettings
     from inductiva_widgets.local.storage import Storage
     from inductiva_widgets.local.store import Store
@@ -23,7 +27,8 @@ logger = logging.getLogger(__name__)
 
 # An engine that was asked to stop must not hang on a disk that does not answer: the next one
 # packs what is left.
-STOP_LIMIT_S = 8.0
+STOP_LIMIT_S = 6.0
+RETRY_S = 1.0  # before the queue is asked again when the database could not answer
 
 
 class Runner:
@@ -33,12 +38,16 @@ class Runner:
         store: Where tasks and states are.
         storage: Where archives lie.
         settings: Slots, limits and grace times.
+        reserve: Room kept for states, taken while the engine runs.
     """
 
-    def __init__(self, store: Store, storage: Storage, settings: EngineSettings) -> None:
+    def __init__(
+        self, store: Store, storage: Storage, settings: EngineSettings, reserve: Reserve
+    ) -> None:
         self._store = store
         self._storage = storage
         self._settings = settings
+        self._reserve = reserve
         self._changed = threading.Condition()
         self._stopping = False
         self._left_over: collections.deque[TaskRun] = collections.deque()
@@ -58,6 +67,7 @@ class Runner:
                 self._left_over.append(run)
         self._storage.remove_parts()
         self._sweep({record.task_id for record in unfinished})
+        self._reserve.fill()
         for number in range(self._settings.slots):
             thread = threading.Thread(target=self._work, name=f"slot-{number}", daemon=True)
             thread.start()
@@ -85,12 +95,24 @@ class Runner:
         deadline_s = time.monotonic() + STOP_LIMIT_S
         for thread in self._threads:
             thread.join(max(deadline_s - time.monotonic(), 0))
+        self._reserve.give()
 
     def _sweep(self, kept: set[str]) -> None:
         """Removes folders of tasks that ended while the engine was being killed."""
         for folder in self._settings.work_path.iterdir():
-            if folder.name not in kept:
+            if folder.name in kept:
+                continue
+            if self._is_unpacked(folder):
+                self._settings.rescue_path.mkdir(exist_ok=True)
+                folder.rename(self._settings.rescue_path / folder.name)
+            else:
                 shutil.rmtree(folder, ignore_errors=True)
+
+    def _is_unpacked(self, folder: Path) -> bool:
+        """Whether a run's outputs are nowhere but here: they could be neither packed nor moved."""
+        record = self._store.get(folder.name)
+        ran = (folder / "stdout.txt").exists()
+        return ran and not (record and self._storage.local_path(record.output_path).is_file())
 
     def _work(self) -> None:
         while True:
@@ -105,6 +127,7 @@ class Runner:
             except Exception:  # a slot must outlive everything, above all a full disk
                 logger.exception("The state of task %s could not be written", run.task_id)
             finally:
+                self._reserve.fill()
                 with self._changed:
                     self._runs.pop(run.task_id, None)
 
@@ -114,7 +137,12 @@ class Runner:
             while not self._stopping:
                 if self._left_over:
                     return True, self._left_over.popleft()
-                record = self._store.claim_next()
+                try:
+                    record = self._store.claim_next()
+                except sqlite3.Error:  # a full disk, above all: the queue waits for room
+                    logger.exception("No task could be taken from the queue")
+                    self._changed.wait(RETRY_S)
+                    continue
                 if record is not None:
                     run = TaskRun(record, self._store, self._storage, self._settings)
                     self._runs[record.task_id] = run

@@ -1,37 +1,28 @@
-"""Finding, starting and stopping an engine: one per data folder, and proof of whom one talks to.
-
-A running engine leaves `server.json` in its folder. That file alone proves nothing: the engine may
-be dead and its port taken by another program. So `find` sends a random number, and only a program
-that knows the engine's key can answer it; the key itself is not sent to anybody for that.
-"""
+"""Starting and stopping an engine: one per data folder, in the background or in front."""
 
 from __future__ import annotations
 
-import hmac
-import http.client
 import logging
 import os
 import re
-import secrets
 import subprocess
 import sys
 import threading
 import time
-from dataclasses import dataclass
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import psutil
 
 from inductiva_widgets.errors import LocalEngineError
+from inductiva_widgets.local.finding import EngineInfo, find
 from inductiva_widgets.local.folder import (
     busy_error,
     make_private_folder,
     read_note,
     read_or_make_key,
 )
-from inductiva_widgets.local.handshake import PROOF_HEADER, proof
 from inductiva_widgets.local.locks import FileLock
 from inductiva_widgets.local.settings import EngineSettings, default_slots
 from inductiva_widgets.local.settings import data_dir as engine_folder
@@ -43,8 +34,6 @@ __all__ = ["EngineInfo", "find", "read_or_make_key", "serve", "start", "stop"]
 
 logger = logging.getLogger(__name__)
 
-HANDSHAKE_TIMEOUT_S = 1.0
-HANDSHAKE_BYTES = 4096
 START_POLL_S = 0.03
 BUSY_EXIT_CODE = 3
 SAME_START_S = 2.0  # the boot time that start times are counted from is told in whole seconds
@@ -57,43 +46,13 @@ _SECRET_NAME = re.compile(
 _started: dict[int, subprocess.Popen[bytes]] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class EngineInfo:
-    """A living engine.
-
-    Attributes:
-        url: Base URL, without a slash at the end.
-        key_file: File with its API key.
-        pid: Its process.
-        data_dir: Its folder.
-    """
-
-    url: str
-    key_file: Path
-    pid: int
-    data_dir: Path
-
-    def read_key(self) -> str:
-        """The API key; it is read when needed, and not kept."""
-        return self.key_file.read_text(encoding="utf-8").strip()
-
-
-def find(data_dir: Path | str | None = None) -> EngineInfo | None:
-    """The living engine of a data folder, or `None`; takes at most some two seconds."""
-    root = engine_folder(data_dir)
-    noted = read_note(root)
-    if noted is None:
-        return None
-    info = EngineInfo(str(noted["url"]), root / "api_key", int(noted["pid"]), root)
-    return info if _proves_itself(info) else None
-
-
 def start(
     data_dir: Path | str | None = None, *, slots: int | None = None, timeout_s: float = 20.0
 ) -> EngineInfo:
     """The living engine of a data folder; if there is none, one is started in the background.
 
-    It outlives this process (`stop` ends it), and several callers at once get the same one.
+    It outlives this process (`stop` ends it), and several callers at once get the same one. A
+    damaged task database that it had to put aside is told by a `RuntimeWarning`.
 
     Raises:
         LocalEngineError: It does not answer in time, or ends at once; the message says why.
@@ -113,7 +72,11 @@ def start(
                 f"Another program has been starting the local engine in {root} for too long.",
                 hint="Look at engine.log there.",
             )
-        return _launch(root, slots, deadline_s)
+        started = _launch(root, slots, deadline_s)
+    told = str((read_note(root) or {}).get("warning", ""))
+    if told:
+        warnings.warn(told, RuntimeWarning, stacklevel=2)
+    return started
 
 
 def stop(data_dir: Path | str | None = None, *, timeout_s: float = 10.0) -> bool:
@@ -153,7 +116,7 @@ def serve(  # noqa: PLR0913 - the options of the command line
     parent_pid: int | None = None,
     link_ttl_s: float = 900.0,
 ) -> int:
-    """Runs an engine in the foreground until SIGINT or SIGTERM, and returns the exit code.
+    """Runs an engine in the foreground until a signal tells it to end; returns the exit code.
 
     Args:
         port: Where to listen on loopback; `None`: the default port, or a free one if that is
@@ -190,24 +153,6 @@ def _noted_process(noted: Mapping[str, Any]) -> psutil.Process | None:
     except psutil.Error:
         return None
     return process if same and process.status() != psutil.STATUS_ZOMBIE else None
-
-
-def _proves_itself(info: EngineInfo) -> bool:
-    nonce = secrets.token_hex(16)
-    address = urlsplit(info.url)
-    connection = http.client.HTTPConnection(
-        str(address.hostname), address.port, timeout=HANDSHAKE_TIMEOUT_S
-    )
-    try:
-        connection.request("GET", f"/version?nonce={nonce}")
-        reply = connection.getresponse()
-        reply.read(HANDSHAKE_BYTES)
-        given = reply.getheader(PROOF_HEADER, "")
-        return hmac.compare_digest(given.encode(), proof(info.read_key(), nonce).encode())
-    except (OSError, http.client.HTTPException, UnicodeError):
-        return False
-    finally:
-        connection.close()
 
 
 def _launch(root: Path, slots: int | None, deadline_s: float) -> EngineInfo:

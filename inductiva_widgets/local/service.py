@@ -10,6 +10,7 @@ import os
 import re
 import signal
 import socket
+import sqlite3
 import sys
 import threading
 import uuid
@@ -20,8 +21,10 @@ import uvicorn
 
 from inductiva_widgets.errors import LocalEngineError
 from inductiva_widgets.local.app import build_app
-from inductiva_widgets.local.connections import PatientProtocol
+from inductiva_widgets.local.connections import MAX_EVENT_BYTES, PatientProtocol
+from inductiva_widgets.local.disk import Reserve, is_disk_full
 from inductiva_widgets.local.engine import Engine
+from inductiva_widgets.local.finding import find
 from inductiva_widgets.local.folder import (
     busy_error,
     make_private_folder,
@@ -29,6 +32,7 @@ from inductiva_widgets.local.folder import (
     write_private,
 )
 from inductiva_widgets.local.locks import FileLock
+from inductiva_widgets.local.reindex import reindex
 from inductiva_widgets.local.runner import Runner
 from inductiva_widgets.local.storage import Storage
 from inductiva_widgets.local.store import Store
@@ -62,11 +66,20 @@ def run(
     root = settings.data_dir
     make_private_folder(root)
     lock = FileLock(root / "engine.lock")
-    if not lock.acquire():
+    # The second look is for a lock file that somebody removed to "mend" a folder that is in use.
+    if not lock.acquire() or find(root) is not None:
+        lock.release()
         raise busy_error(root)
     try:
         with contextlib.closing(_listen(port)) as listener:
             _run_locked(settings, listener, json_line=json_line, parent_pid=parent_pid)
+    except (OSError, sqlite3.Error) as error:
+        if not is_disk_full(error):
+            raise
+        raise LocalEngineError(
+            f"There is no room on the disk for the local engine in {root}.",
+            hint="Make some, or set INDUCTIVA_WIDGETS_DATA_DIR to another folder.",
+        ) from error
     finally:
         lock.release()
     return 0
@@ -84,12 +97,16 @@ def _run_locked(
     elif given:
         logger.warning("INDUCTIVA_API_KEY holds characters that no key has; it is not accepted")
     port = int(listener.getsockname()[1])
-    with contextlib.closing(Store(settings.database_path)) as store:
+    reserve = Reserve(settings.reserve_path)
+    with contextlib.closing(Store(settings.database_path, reserve=reserve)) as store:
+        damage = store.database.damage
+        reindex(store, settings)
         engine = _build_engine(settings, store, key)
         app = build_app(engine, port=port, keys=keys, proof_key=key)
 
         def announce() -> None:
             note = _note(f"http://127.0.0.1:{port}", root)
+            note["warning"] = "" if damage is None else str(damage)
             write_private(root / "server.json", json.dumps(note))
             shown = {name: note[name] for name in ("url", "key_file", "pid", "data_dir")}
             text = (
@@ -120,7 +137,7 @@ def _build_engine(settings: EngineSettings, store: Store, key: str) -> Engine:
         link_key=hmac.digest(key.encode(), b"signed-urls", "sha256"),
         link_ttl_s=settings.link_ttl_s,
     )
-    runner = Runner(store, storage, settings)
+    runner = Runner(store, storage, settings, Reserve(settings.reserve_path))
     return Engine(settings, store, storage, runner, machine, created)
 
 
@@ -169,6 +186,7 @@ def _uvicorn_config(app: object) -> uvicorn.Config:
     return uvicorn.Config(
         app,  # type: ignore[arg-type]  # any ASGI application
         http=PatientProtocol,
+        h11_max_incomplete_event_size=MAX_EVENT_BYTES,
         ws="none",
         loop="asyncio",
         lifespan="on",
@@ -193,7 +211,10 @@ class _Server(uvicorn.Server):
         self._announce = announce
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
+        with contextlib.suppress(SystemExit):  # its code would be taken for a folder that is busy
+            await super().startup(sockets)
+        if not self.started:
+            raise LocalEngineError("The local engine could not start; its log says why.")
         self._announce()
 
     @contextlib.contextmanager
@@ -210,7 +231,7 @@ def _ends(server: uvicorn.Server, parent_pid: int | None) -> Iterator[None]:
 
     before: dict[int, object] = {}
     if threading.current_thread() is threading.main_thread():
-        before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+        before = {number: signal.signal(number, ask) for number in _signals()}
     done = threading.Event()
     watcher = None
     if parent_pid is not None:
@@ -226,6 +247,13 @@ def _ends(server: uvicorn.Server, parent_pid: int | None) -> Iterator[None]:
             watcher.join()
         for number, handler in before.items():
             signal.signal(number, handler)  # type: ignore[arg-type]  # as it was
+
+
+def _signals() -> list[signal.Signals]:
+    """Those that ask for an end; a closed terminal is one, unless `nohup` says otherwise."""
+    names = ("SIGINT", "SIGTERM", "SIGHUP")
+    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    return [one for one in numbers if signal.getsignal(one) is not signal.SIG_IGN]
 
 
 def _watch_parent(pid: int, done: threading.Event, ask: Callable[[], None]) -> None:

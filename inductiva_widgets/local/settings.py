@@ -82,6 +82,11 @@ class EngineSettings:
         return self.data_dir / "engine.db"
 
     @property
+    def reserve_path(self) -> Path:
+        """Room for states when there is no other."""
+        return self.data_dir / "reserve"
+
+    @property
     def storage_path(self) -> Path:
         """The user's bucket: inputs and outputs under the paths of the contract."""
         return self.data_dir / "storage"

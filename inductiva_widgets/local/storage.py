@@ -11,6 +11,7 @@ import base64
 import binascii
 import hashlib
 import hmac
+import secrets
 import shutil
 import time
 from typing import TYPE_CHECKING, Any, Literal
@@ -198,13 +199,22 @@ class Storage:
             raise UserInputError("A folder cannot be copied into itself.")
         if not origin.exists():
             raise NotFoundError(f"There is nothing at {source!r} in the storage.")
+        if origin.is_file():
+            self._copy_file(origin, goal)
+            return
+        for path in self.files_below(source):
+            found = self._root / path
+            self._copy_file(found, goal / found.relative_to(origin))
+
+    def _copy_file(self, origin: Path, goal: Path) -> None:
+        """Copies a file; it appears under its name only when it is complete."""
         goal.parent.mkdir(parents=True, exist_ok=True)
-        if origin.is_dir():
-            shutil.copytree(origin, goal, dirs_exist_ok=True)
-        else:
-            part = goal.with_name(f".{goal.name}.copy.part")
+        part = goal.with_name(f".{secrets.token_hex(8)}.part")
+        try:
             shutil.copyfile(origin, part)
             part.replace(goal)
+        finally:
+            part.unlink(missing_ok=True)
 
     def contents(self, path: str, *, recursive: bool) -> list[dict[str, Any]]:
         """Files and folders at a path, unsorted (contract § 6, `/storage/contents`)."""

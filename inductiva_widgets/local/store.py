@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
     from pathlib import Path
 
+    from inductiva_widgets.local.disk import Reserve
+
 __all__ = ["NewTask", "PageQuery", "ProcessIdentity", "Store", "TaskRecord"]
 
 JsonObject = dict[str, Any]
@@ -37,6 +39,15 @@ SORT_COLUMNS = {
     "simulator": "simulator",
     "project": "project",
     "task_id": "task_id",
+}
+UNKNOWN_REQUEST: JsonObject = {
+    "commands": [],
+    "compress_with": "AUTO",
+    "extra_params": {},
+    "input_resources": [],
+    "resubmit_on_preemption": False,
+    "stream_zip": True,
+    "time_to_live_seconds": None,
 }
 _TERMINAL_SQL = ", ".join(f"'{status}'" for status in sorted(TERMINAL))
 
@@ -116,10 +127,17 @@ class Store:
     Args:
         path: The SQLite file.
         clock: Seconds since the epoch; a parameter for tests.
+        reserve: Room that is given up when a state could not be written otherwise.
     """
 
-    def __init__(self, path: Path, *, clock: Callable[[], float] = time.time) -> None:
-        self.database = Database(path)
+    def __init__(
+        self,
+        path: Path,
+        *,
+        clock: Callable[[], float] = time.time,
+        reserve: Reserve | None = None,
+    ) -> None:
+        self.database = Database(path, reserve)
         self._clock = clock
 
     def close(self) -> None:
@@ -155,6 +173,36 @@ class Store:
             )
             _open_history(connection, task_id, "pending-input", now)
         return self.require(task_id)
+
+    def adopt(
+        self,
+        task_id: str,
+        *,
+        storage_dir: str,
+        time: str,
+        run_token: str | None,
+        error_detail: str,
+    ) -> None:
+        """Stores a task of which only the files are left: as running if it has a run token."""
+        status = "executer-failed" if run_token is None else "computation-started"
+        ended = time if run_token is None else None
+        with self.database.transaction() as connection:
+            connection.execute(
+                "INSERT INTO tasks (task_id, status, simulator, project, container_image,"
+                " storage_dir, request, create_time, end_time, run_token, error_detail)"
+                " VALUES (?, ?, 'arbitrary_commands', 'default', '', ?, ?, ?, ?, ?, ?)",
+                (
+                    task_id,
+                    status,
+                    storage_dir,
+                    json.dumps(UNKNOWN_REQUEST),
+                    time,
+                    ended,
+                    run_token,
+                    error_detail,
+                ),
+            )
+            _open_history(connection, task_id, status, time)
 
     def get(self, task_id: str) -> TaskRecord | None:
         """The task, or `None`."""

@@ -119,7 +119,8 @@ async def receive_file(chunks: AsyncIterator[bytes], target: Path, limit_bytes: 
     """Streams a body to the disk; the file appears under its name only when it is complete.
 
     Raises:
-        HTTPException: It is too long (413), or the disk is full (507).
+        HTTPException: It is too long (413).
+        OSError: It cannot be stored there.
     """
     part = target.with_name(f".{secrets.token_hex(8)}.part")
     await run_in_threadpool(target.parent.mkdir, parents=True, exist_ok=True)
@@ -143,10 +144,6 @@ async def receive_file(chunks: AsyncIterator[bytes], target: Path, limit_bytes: 
             file.flush()
             await asyncio.to_thread(os.fsync, file.fileno())
         part.replace(target)
-    except OSError as error:
-        raise HTTPException(
-            HTTPStatus.INSUFFICIENT_STORAGE, "The file cannot be stored."
-        ) from error
     finally:
         part.unlink(missing_ok=True)
     return Received(size, digest.hexdigest())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import io
 import json
 import os
@@ -12,6 +13,7 @@ import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import psutil
 import requests
@@ -106,9 +108,12 @@ class RawEngine:
 
     def submit(self, *commands, files=None, **more):
         task_id = self.create(*commands, **more)
-        self.put(self.get(f"/tasks/{task_id}")["storage_input_path"], zipped(files or {}))
-        assert self.call("POST", f"/tasks/{task_id}/input_uploaded").status_code == 200
+        self.upload_inputs(task_id, files or {})
         return task_id
+
+    def upload_inputs(self, task_id, files):
+        self.put(self.get(f"/tasks/{task_id}")["storage_input_path"], zipped(files))
+        assert self.call("POST", f"/tasks/{task_id}/input_uploaded").status_code == 200
 
     def status(self, task_id):
         return self.get(f"/tasks/{task_id}/status")
@@ -139,6 +144,23 @@ class RawEngine:
         if self.process is not None:
             self.process.terminate()
             self.process.communicate(timeout=15)
+
+
+def ask(engine, method, path, headers=None, body=None):
+    """A request with exactly these headers."""
+    address = urlsplit(engine.url)
+    connection = http.client.HTTPConnection(address.hostname, address.port, timeout=10)
+    try:
+        connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
+        for name, value in {"Host": address.netloc, **(headers or {})}.items():
+            connection.putheader(name, value)
+        connection.endheaders(body)
+        reply = connection.getresponse()
+        text = reply.read()
+        is_json = reply.getheader("content-type") == "application/json"
+        return reply.status, json.loads(text or b"{}") if is_json else text
+    finally:
+        connection.close()
 
 
 def launch(folder: Path, *options: str, **environment: str) -> RawEngine:

@@ -40,6 +40,7 @@ def running_tree(engine, files, *names):
     return task_id, [psutil.Process(int(path.read_text())) for path in paths]
 
 
+@pytest.mark.fault(119)
 def test_a_task_waiting_for_inputs_is_killed_at_once(engine):
     task_id = engine.create("true")
 
@@ -67,6 +68,7 @@ def test_inputs_of_a_killed_task_do_not_queue_it(engine):
     assert engine.status(task_id)["status"] == "killed"
 
 
+@pytest.mark.fault(119)
 def test_a_queued_task_is_killed_at_once_and_never_runs(start_engine):
     engine = start_engine("--slots", "1", "--kill-grace", "0.5")
     running = engine.submit("sleep 60")
@@ -95,6 +97,7 @@ def test_a_running_task_passes_through_pending_kill_and_keeps_its_outputs(engine
     assert engine.output(task_id, "part.txt") == "so far"
 
 
+@pytest.mark.fault(118)
 def test_a_tree_that_ignores_term_and_left_its_session_is_gone_after_the_grace(engine):
     task_id, tree = running_tree(engine, {"tree.py": STUBBORN_TREE}, "pid2", "pid1", "pid0")
 
@@ -107,6 +110,7 @@ def test_a_tree_that_ignores_term_and_left_its_session_is_gone_after_the_grace(e
     assert all(map(gone, tree))
 
 
+@pytest.mark.fault(118)
 def test_an_orphaned_grandchild_in_its_own_session_is_found(engine):
     end = "while level and not os.path.exists('pid0'): time.sleep(0.01)\nif not level: "
     code = STUBBORN_TREE.replace("time.sleep(120)", end + "time.sleep(120)")
@@ -119,6 +123,7 @@ def test_an_orphaned_grandchild_in_its_own_session_is_found(engine):
     assert gone(orphan)
 
 
+@pytest.mark.fault(118)
 def test_a_stopped_process_is_killed_as_well(engine):
     code = "import os, signal\nopen('pid', 'w').write(str(os.getpid()))\nos.kill(os.getpid(), 19)"
     task_id, (stopped,) = running_tree(engine, {"tree.py": code}, "pid")
@@ -160,6 +165,7 @@ def test_nothing_else_is_signalled(engine):
         bystander.kill()
 
 
+@pytest.mark.fault(119)
 def test_a_second_kill_is_harmless_and_a_late_one_refused(engine):
     task_id = engine.submit("python tree.py 0", files={"tree.py": STUBBORN_TREE})
     wait_until((engine.work_folder(task_id) / "pid0").exists)
@@ -174,6 +180,7 @@ def test_a_second_kill_is_harmless_and_a_late_one_refused(engine):
     assert "killed" in late.json()["detail"]
 
 
+@pytest.mark.fault(119)
 @pytest.mark.parametrize("delay_s", [0, 0.005, 0.01, 0.02, 0.04, 0.08])
 def test_a_kill_at_any_moment_leaves_one_terminal_state(engine, delay_s):
     task_id = engine.submit("true")

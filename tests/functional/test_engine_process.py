@@ -21,6 +21,7 @@ from raw_engine import RawEngine, gone, launch, wait_until
 
 from inductiva_widgets import local
 from inductiva_widgets.errors import EngineBusyError, LocalEngineError
+from inductiva_widgets.local.runner import Runner
 from inductiva_widgets.local.service import DEFAULT_PORT
 
 
@@ -105,6 +106,7 @@ def test_callers_at_the_same_time_get_one_engine(folder):
     assert len(set(found)) == 1
 
 
+@pytest.mark.fault(116)
 def test_a_start_that_fails_says_why(tmp_path):
     (tmp_path / "data").mkdir()
     with contextlib.closing(sqlite3.connect(tmp_path / "data" / "engine.db")) as database:
@@ -121,6 +123,18 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path):
         local.start(tmp_path / "file" / "data")
 
 
+def test_an_engine_that_cannot_begin_its_work_says_so(tmp_path, monkeypatch):
+    def refuse(_):
+        raise sqlite3.OperationalError("database is locked")
+
+    monkeypatch.setattr(Runner, "start", refuse)
+
+    with pytest.raises(LocalEngineError, match="could not start"):
+        local.serve(data_dir=tmp_path / "data", port=0)
+
+    assert not (tmp_path / "data" / "server.json").exists()
+
+
 @pytest.mark.parametrize(
     "text", ["", "{}", "nonsense", '{"url": "http://evil.example:80", "pid": 1}', "[]"]
 )
@@ -131,6 +145,7 @@ def test_a_broken_note_is_no_engine(tmp_path, text):
     assert local.stop(tmp_path) is False
 
 
+@pytest.mark.fault(114)
 def test_the_note_of_a_dead_engine_is_ignored(start_engine):
     engine = start_engine()
     kill_9(engine)
@@ -155,6 +170,7 @@ class _Stranger(http.server.BaseHTTPRequestHandler):
         pass
 
 
+@pytest.mark.fault(114)
 def test_a_stranger_on_the_port_is_not_taken_for_the_engine_and_gets_no_key(tmp_path):
     (tmp_path / "api_key").write_text("secret-key")
     with http.server.HTTPServer(("127.0.0.1", 0), _Stranger) as stranger:
@@ -172,6 +188,7 @@ def test_a_stranger_on_the_port_is_not_taken_for_the_engine_and_gets_no_key(tmp_
         assert local.stop(tmp_path) is False
 
 
+@pytest.mark.fault(115)
 def test_a_second_engine_on_a_folder_is_refused_by_name(start_engine):
     engine = start_engine()
 
@@ -183,6 +200,16 @@ def test_a_second_engine_on_a_folder_is_refused_by_name(start_engine):
     assert engine.get("/tasks")["total_size"] == 0
 
 
+@pytest.mark.fault(115)
+def test_a_lock_file_that_somebody_removed_lets_no_second_engine_in(start_engine):
+    engine = start_engine()
+    (engine.data_dir / "engine.lock").unlink()
+
+    with pytest.raises(EngineBusyError, match=str(engine.pid)):
+        local.serve(data_dir=engine.data_dir, port=0)
+
+
+@pytest.mark.fault(114)
 def test_a_taken_default_port_is_replaced_and_another_is_an_error(tmp_path):
     with contextlib.ExitStack() as stack:
         holder = stack.enter_context(socket.socket())
@@ -206,7 +233,8 @@ def test_the_first_line_tells_what_a_caller_needs(start_engine):
     assert engine.pid == engine.process.pid
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.fault(126)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_the_engine_in_order(start_engine, number):
     engine = start_engine("--kill-grace", "0.5")
     running = engine.submit("sleep 60")
@@ -227,21 +255,33 @@ def test_a_signal_ends_the_engine_in_order(start_engine, number):
     assert again.status(queued)["status"] == "pending-input"
 
 
-def test_the_engine_ends_with_its_parent(tmp_path):
+@pytest.mark.fault(126)
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_the_engine_ends_with_its_parent_and_what_it_ran(tmp_path, moment):
     parent = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
-    engine = launch(tmp_path / "data", "--port", "0", "--parent-pid", str(parent.pid))
-    try:
-        assert engine.process.poll() is None
+    if moment == "before":  # a notebook that dies while its engine starts
         parent.kill()
         parent.wait()
+    engine = launch(tmp_path / "data", "--port", "0", "--parent-pid", str(parent.pid))
+    try:
+        if moment == "after":
+            code = "import signal, time\nsignal.signal(15, signal.SIG_IGN)\nopen('on', 'w')\n"
+            running = engine.submit("python run.py", files={"run.py": code + "time.sleep(300)"})
+            wait_until((engine.work_folder(running) / "on").exists)
+            of_task = psutil.Process(engine.pid).children(recursive=True)
+            assert of_task
+            parent.kill()
+            parent.wait()
 
-        engine.process.communicate(timeout=10)
+        engine.process.communicate(timeout=30)
 
         assert engine.process.returncode == 0
+        assert moment == "before" or all(map(gone, of_task))
     finally:
         engine.close()
 
 
+@pytest.mark.fault(112)
 def test_after_kill_9_every_task_is_in_a_true_state_and_no_process_is_left(start_engine):
     engine = start_engine("--slots", "2", "--kill-grace", "0.5")
     done = engine.run("true")["task_id"]
@@ -281,6 +321,7 @@ def test_after_kill_9_every_task_is_in_a_true_state_and_no_process_is_left(start
     wait_until(lambda: all(map(gone, orphans)))
 
 
+@pytest.mark.fault(112)
 def test_a_number_that_was_given_to_another_process_is_not_killed(start_engine):
     engine = start_engine("--kill-grace", "0.5")
     running = engine.submit("sleep 300")
@@ -301,32 +342,54 @@ def test_a_number_that_was_given_to_another_process_is_not_killed(start_engine):
         bystander.kill()
 
 
-@pytest.mark.parametrize("delay_s", [0.0, 0.01, 0.02, 0.03, 0.05])
-def test_kill_9_at_any_moment_loses_no_acknowledged_task(start_engine, delay_s):
-    engine = start_engine()
-    tasks = [engine.submit("true") for _ in range(3)]
-    threading.Event().wait(delay_s)
-
+@pytest.mark.fault(116)
+@pytest.mark.parametrize(
+    "content", [b"this was a database" * 500, None], ids=["damaged", "removed"]
+)
+def test_tasks_of_a_lost_database_are_found_again_by_their_files(start_engine, content):
+    engine = start_engine("--kill-grace", "0.5")
+    done = engine.run("touch result.txt")["task_id"]
+    code = (
+        "import os, time\nopen('part.txt', 'w').write('so far')\n"
+        "open('pid', 'w').write(str(os.getpid()))\ntime.sleep(300)"
+    )
+    running = engine.submit("python run.py", files={"run.py": code})
+    pid = engine.work_folder(running) / "pid"
+    wait_until(lambda: pid.exists() and pid.read_text())
+    orphan = psutil.Process(int(pid.read_text()))
     kill_9(engine)
-    again = start_engine()
-
-    ended = {again.finish(task)["status"] for task in tasks}
-    assert ended <= {"success", "executer-failed"}
-    assert rows(again, "PRAGMA integrity_check") == [("ok",)]
-    assert not list((again.data_dir / "work").iterdir())
-
-
-def test_a_damaged_database_is_set_aside_and_kept(start_engine):
-    engine = start_engine()
-    engine.close()
-    engine.process = None
-    (engine.data_dir / "engine.db").write_bytes(b"this was a database" * 500)
+    for path in engine.data_dir.glob("engine.db*"):
+        path.unlink()
+    if content is not None:
+        (engine.data_dir / "engine.db").write_bytes(content)
 
     again = start_engine()
 
-    assert again.get("/tasks")["total_size"] == 0
-    (kept,) = again.data_dir.glob("engine.db.damaged-*")
-    assert kept.read_bytes().startswith(b"this was")
+    assert again.get("/tasks")["total_size"] == 2
+    task = again.get(f"/tasks/{done}")
+    assert task["status"] == "executer-failed"
+    assert "found again by its files; how it ended is not known" in task["error_detail"]
+    assert "artifacts/result.txt" in again.archive(done).namelist()
+    assert again.finish(running)["status"] == "executer-failed"
+    assert again.output(running, "part.txt") == "so far"
+    wait_until(lambda: gone(orphan))
+    kept = list(again.data_dir.glob("engine.db.damaged-*"))
+    assert [path.read_bytes() for path in kept] == ([] if content is None else [content])
+    again.call("DELETE", f"/storage/?path={done}/")
+    again.close()
+    again.process = None
+    assert start_engine().get("/tasks")["total_size"] == 2
+
+
+@pytest.mark.fault(116)
+def test_who_starts_an_engine_is_told_of_a_damaged_database(folder):
+    folder.mkdir()
+    (folder / "engine.db").write_bytes(b"this was a database" * 500)
+
+    with pytest.warns(RuntimeWarning, match="is damaged .* kept as engine.db.damaged-"):
+        started = local.start(folder)
+
+    assert local.start(folder) == started  # and not told again
 
 
 def test_a_key_survives_a_restart_and_its_file_is_made_private(start_engine):

@@ -42,6 +42,7 @@ def test_a_download_needs_no_key_and_is_whole(url):
     assert "content-encoding" not in reply.headers
 
 
+@pytest.mark.fault(125)
 def test_the_etag_is_strong_and_made_of_the_content(engine, url):
     digest = hashlib.sha256(CONTENT).hexdigest()
 
@@ -57,6 +58,7 @@ def test_head_tells_the_size_and_sends_nothing(url):
     assert reply.headers["content-length"] == str(len(CONTENT))
 
 
+@pytest.mark.fault(125)
 @pytest.mark.parametrize(
     ("asked", "expected"),
     [
@@ -77,6 +79,7 @@ def test_a_range_is_answered_with_206(url, asked, expected):
     assert reply.content == CONTENT[first : last + 1]
 
 
+@pytest.mark.fault(125)
 @pytest.mark.parametrize("asked", ["bytes=10240-", "bytes=99999-100000", "bytes=-0"])
 def test_a_range_beyond_the_end_is_a_416(url, asked):
     reply = fetch(url, Range=asked)
@@ -91,6 +94,7 @@ def test_a_range_that_means_nothing_is_ignored(url, asked):
     assert fetch(url, Range=asked).content == CONTENT
 
 
+@pytest.mark.fault(125)
 def test_several_ranges_come_as_parts(url):
     reply = fetch(url, Range="bytes=0-1,100-103,99999-")
 
@@ -100,6 +104,7 @@ def test_several_ranges_come_as_parts(url):
     assert reply.content.count(b"Content-Range") == 2
 
 
+@pytest.mark.fault(125)
 def test_if_range_protects_a_resumed_download(url):
     etag = fetch(url, "HEAD").headers["etag"]
 
@@ -121,6 +126,7 @@ def test_tokens_hold_unreserved_characters_only(url):
     assert re.fullmatch(r"http://127\.0\.0\.1:\d+/signed/[A-Za-z0-9._~-]+", url)
 
 
+@pytest.mark.fault(125)
 def test_a_link_is_good_for_one_operation_on_one_file(engine, stored, url):
     upload = engine.link("upload", stored)
     token = url.rpartition("/")[2]
@@ -140,6 +146,7 @@ def test_a_link_is_good_for_one_operation_on_one_file(engine, stored, url):
         assert reply.json()["detail"]
 
 
+@pytest.mark.fault(125)
 def test_a_link_expires(start_engine):
     engine = start_engine("--link-ttl", "-1")
 

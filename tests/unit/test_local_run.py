@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import io
+import sqlite3
+import threading
 import zipfile
+from pathlib import Path
 
 import pytest
 
 from inductiva_widgets.errors import UserInputError
 from inductiva_widgets.local import archives, processes
+from inductiva_widgets.local.disk import Reserve
 from inductiva_widgets.local.run import TaskRun
+from inductiva_widgets.local.runner import Runner
 from inductiva_widgets.local.settings import EngineSettings
 from inductiva_widgets.local.storage import Storage
 from inductiva_widgets.local.store import NewTask, Store
@@ -48,6 +53,7 @@ def refuse(*_args, **_options):
     raise OSError(28, "No space left on device")
 
 
+@pytest.mark.fault(117)
 def test_outputs_that_cannot_be_packed_are_kept_and_told(run, store, settings, monkeypatch):
     monkeypatch.setattr(archives, "pack", refuse)
 
@@ -57,17 +63,79 @@ def test_outputs_that_cannot_be_packed_are_kept_and_told(run, store, settings, m
     kept = settings.rescue_path / run.task_id
     assert record.status == "executer-failed"
     assert record.error_detail == (
-        f"The outputs could not be packed: No space left on device. They are kept in {kept}."
+        f"The outputs could not be packed: The disk is full. They are kept in {kept}."
     )
     assert (kept / "run" / "sim_dir" / "result.txt").exists()
 
 
+@pytest.mark.fault(117)
+def test_outputs_that_can_be_neither_packed_nor_moved_stay(run, store, settings, monkeypatch):
+    monkeypatch.setattr(archives, "pack", refuse)
+    with monkeypatch.context() as no_room:
+        no_room.setattr(Path, "rename", refuse)
+        run.execute()
+    home = settings.work_path / run.task_id
+    assert store.require(run.task_id).error_detail.endswith(f"They are kept in {home}.")
+    storage = Storage(settings.storage_path, store.database, link_key=b"k", link_ttl_s=60)
+
+    runner = Runner(store, storage, settings, Reserve(settings.reserve_path, 1000))
+    runner.start()
+    runner.stop()
+
+    assert not home.exists()
+    kept = settings.rescue_path / run.task_id
+    assert (kept / "run" / "sim_dir" / "result.txt").exists()
+
+
+@pytest.mark.fault(112, 117)
+def test_a_crash_after_outputs_were_kept_does_not_become_a_success(
+    run, store, settings, monkeypatch
+):
+    def crash(*_):
+        raise SystemExit
+
+    monkeypatch.setattr(archives, "pack", refuse)
+    with monkeypatch.context() as crashing:
+        crashing.setattr(TaskRun, "_settle", crash)
+        with pytest.raises(SystemExit):
+            run.execute()
+    record = store.require(run.task_id)
+    assert record.outcome["status"] == "success"  # of the commands
+    storage = Storage(settings.storage_path, store.database, link_key=b"k", link_ttl_s=60)
+
+    TaskRun(record, store, storage, settings).recover()
+
+    record = store.require(run.task_id)
+    assert record.status == "executer-failed"
+    assert record.error_detail.endswith(f"kept in {settings.rescue_path / run.task_id}.")
+
+
+@pytest.mark.fault(117)
 def test_a_full_disk_while_unpacking_fails_the_task_with_that_reason(run, store, monkeypatch):
     monkeypatch.setattr(archives, "unpack", refuse)
 
     run.execute()
 
-    assert store.require(run.task_id).error_detail == "No space left on device."
+    assert store.require(run.task_id).error_detail == "The disk is full."
+
+
+@pytest.mark.fault(117)
+def test_an_end_that_there_is_no_room_to_note_is_noted_later(run, store, monkeypatch):
+    move, tries = store.move, []
+
+    def move_at_last(task_id, to, **options):
+        if to == "success" and len(tries) < 3:
+            tries.append(to)
+            raise sqlite3.OperationalError("database or disk is full")
+        return move(task_id, to, **options)
+
+    monkeypatch.setattr(store, "move", move_at_last)
+    monkeypatch.setattr("inductiva_widgets.local.run.RETRY_S", 0)
+
+    run.execute()
+
+    assert len(tries) == 3
+    assert store.require(run.task_id).status == "success"
 
 
 def test_an_error_of_the_engine_ends_the_task_and_not_the_slot(run, store, monkeypatch):
@@ -83,6 +151,7 @@ def test_an_error_of_the_engine_ends_the_task_and_not_the_slot(run, store, monke
     assert "error of the local engine" in record.error_detail
 
 
+@pytest.mark.fault(119)
 def test_a_kill_that_comes_while_outputs_are_packed_wins(run, store, monkeypatch):
     pack = archives.pack
 
@@ -96,6 +165,29 @@ def test_a_kill_that_comes_while_outputs_are_packed_wins(run, store, monkeypatch
 
     assert store.require(run.task_id).status == "killed"
     assert store.require(run.task_id).metrics["output_total_files"] >= 3
+
+
+@pytest.mark.fault(117)
+def test_a_queue_that_could_not_be_read_is_asked_again(tmp_path, store, settings, monkeypatch):
+    claim, asked, answered = store.claim_next, [], threading.Event()
+
+    def claim_at_last():
+        asked.append(1)
+        if len(asked) < 3:
+            raise sqlite3.OperationalError("database or disk is full")
+        answered.set()
+        return claim()
+
+    monkeypatch.setattr(store, "claim_next", claim_at_last)
+    monkeypatch.setattr("inductiva_widgets.local.runner.RETRY_S", 0.01)
+    storage = Storage(settings.storage_path, store.database, link_key=b"k", link_ttl_s=60)
+    runner = Runner(store, storage, settings, Reserve(tmp_path / "reserve", 1000))
+
+    runner.start()
+    try:
+        assert answered.wait(20)
+    finally:
+        runner.stop()
 
 
 def test_the_engine_is_never_part_of_a_tree(monkeypatch):

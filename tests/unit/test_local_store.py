@@ -7,8 +7,7 @@ import threading
 
 import pytest
 
-from inductiva_widgets.errors import LocalEngineError, UserInputError
-from inductiva_widgets.local.database import Database
+from inductiva_widgets.errors import UserInputError
 from inductiva_widgets.local.run import mpi_arguments
 from inductiva_widgets.local.statuses import KILLABLE, STATUSES, TERMINAL
 from inductiva_widgets.local.storage import LinkRefusedError, Storage
@@ -103,25 +102,6 @@ def test_metadata_written_by_many_at_once_is_all_kept(store):
         thread.join()
 
     assert len(store.require(task_id).metadata) == 8
-
-
-def test_a_database_of_a_newer_version_is_refused_untouched(tmp_path):
-    path = tmp_path / "engine.db"
-    with contextlib.closing(Database(path)) as database, database.transaction() as connection:
-        connection.execute("PRAGMA user_version=2")
-    before = path.read_bytes()
-
-    with pytest.raises(LocalEngineError, match="newer version"):
-        Database(path)
-
-    assert path.read_bytes() == before
-
-
-def test_an_empty_database_file_is_filled(tmp_path):
-    (tmp_path / "engine.db").touch()
-
-    with contextlib.closing(Store(tmp_path / "engine.db")) as opened:
-        assert opened.status("x") is None
 
 
 @pytest.fixture
