@@ -17,7 +17,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 STEPS = [
-    ("notebook view (esbuild)", "build:view"),
+    ("notebook views (esbuild)", "build:view"),
     ("types and modules (tsc)", "build:lib"),
     ("JupyterLab extension", "build:labextension"),
 ]
@@ -53,7 +53,12 @@ def build(folder: Path, script: str) -> float:
 
 def show_sizes(package: Path) -> None:
     """Bytes of each bundle as they are, and as they travel."""
-    rows = [(path.name, [path]) for path in sorted((package / "static").iterdir())]
+    static = {path.name: path for path in sorted((package / "static").iterdir())}
+    rows = [(name, [path]) for name, path in static.items()]
+    for kind in ("monitor", "table"):
+        first = [static[f"{kind}.js"], static["widget.css"]]
+        rows.append((f"{kind}: first paint, with its style", first))
+        rows.append((f"{kind}: in all", [*first, static[f"{kind}-parts.js"]]))
     extension = [path for path in (package / "labextension").rglob("*") if path.is_file()]
     scripts = [path for path in extension if path.suffix == ".js"]
     rows.append(("labextension: scripts", scripts))

@@ -1,32 +1,29 @@
 /**
- * Builds the notebook module: `static/widget.js` and `static/widget.css`.
+ * Builds the notebook modules, `static/monitor.js` and `static/table.js` with their parts, and
+ * `static/widget.css`.
  * `--gallery`: builds the gallery page to `build/gallery` instead (a folder outside version control).
  */
-import { copyFile, mkdir } from "node:fs/promises";
+import { copyFile, mkdir, writeFile } from "node:fs/promises";
 import { build } from "esbuild";
+import { bundlesOf, OPTIONS } from "./bundle.mjs";
 
 const gallery = process.argv.includes("--gallery");
 // Browsers of 2023: older ones lack container queries or color-mix. Nested rules are unfolded for them.
 const CSS_TARGET = ["chrome111", "firefox113", "safari16.4"];
 
-const shared = {
-  bundle: true,
-  format: "esm",
-  target: "es2022",
-  jsx: "automatic",
-  jsxImportSource: "preact",
-  legalComments: "none",
-  logLevel: "warning",
-};
-
 if (gallery) {
   const out = process.env.GALLERY_DIR ?? "build/gallery";
   await mkdir(out, { recursive: true });
-  await build({ ...shared, entryPoints: ["gallery/gallery.ts"], outdir: out, sourcemap: "inline" });
+  await build({ ...OPTIONS, entryPoints: ["gallery/gallery.ts"], outdir: out, sourcemap: "inline" });
   await copyFile("gallery/index.html", `${out}/index.html`);
 } else {
   const out = "../inductiva_widgets/static";
-  await build({ ...shared, minify: true, entryPoints: ["src/widget.ts"], outfile: `${out}/widget.js` });
+  await mkdir(out, { recursive: true });
+  for (const kind of ["monitor", "table"]) {
+    const { first, parts } = await bundlesOf(kind);
+    await writeFile(`${out}/${kind}.js`, first.text);
+    await writeFile(`${out}/${kind}-parts.js`, parts.text);
+  }
   await build({
     bundle: true,
     minify: true,

@@ -11,13 +11,21 @@ const CHROMIUM_FLAGS = [
   "--disable-sync",
 ];
 
+declare module "vitest" {
+  interface ProvidedContext {
+    /** Whether to try everything, which takes minutes. */
+    full: boolean;
+  }
+}
+
 export default defineConfig({
   test: {
+    provide: { full: process.env.FULL === "1" },
     projects: [
       { test: { name: "unit", include: ["test/unit/**/*.test.ts"], environment: "node" } },
       {
         // Named, because a dependency found late makes the test server reload in the middle of a test.
-        optimizeDeps: { include: ["@jupyterlab/coreutils", "@jupyterlab/services"] },
+        optimizeDeps: { include: ["axe-core", "@jupyterlab/coreutils", "@jupyterlab/services"] },
         test: {
           // Layout, virtual scrolling and container queries need a real browser.
           name: "browser",

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["PageStream", "Pages"]
 
 QUEUE_LIMIT = 1000  # some 200 s of downloads at 5 events a second
+FEW = 8  # messages that wait: bulky ones then had better wait where they are
 MAX_TOPICS = 200
 
 
@@ -71,6 +72,7 @@ class PageStream:
                 except InductivaWidgetsError as error:
                     refused = error
                     continue
+                listener.is_behind = self._is_behind
                 with self._lock:
                     is_wanted = topic in self._wanted
                     if is_wanted:
@@ -101,6 +103,9 @@ class PageStream:
         for listener in listeners:
             listener.close()
         self._end()
+
+    def _is_behind(self) -> bool:
+        return self._queue.qsize() > FEW
 
     def _feed(self, message: dict[str, Any]) -> None:
         self._loop.call_soon_threadsafe(self._put, message)

@@ -97,8 +97,10 @@ def html_list(rows: list[dict[str, Any]], total: int) -> str:
     told = f"{count} of {total} tasks" if count < total else f"{total} tasks"
     told = "1 task" if total == 1 else told
     return (
-        f'<div style="{_CARD};max-width:900px"><b>Tasks</b> <span style="opacity:.7">{told}'
-        f'{_as_of(rows)}</span><table style="border-collapse:collapse;margin-top:8px">'
+        # A page narrower than the table scrolls it, by keys as well.
+        f'<div tabindex="0" style="{_CARD};max-width:900px;overflow-x:auto"><b>Tasks</b> '
+        f'<span style="opacity:.7">{told}{_as_of(rows)}</span>'
+        '<table style="border-collapse:collapse;margin-top:8px">'
         f"<tr>{heads}</tr>{''.join(lines)}</table></div>"
     )
 

@@ -7,6 +7,8 @@ subshells, the poller, download workers): one lock per widget guards traits and 
 
 from __future__ import annotations
 
+import functools
+import gzip
 import logging
 import secrets
 import threading
@@ -35,21 +37,22 @@ ANSWERS_KEPT = 256  # a view that repeats a call gets the same answer, and nothi
 
 
 class ServiceWidget(anywidget.AnyWidget):
-    """What all widgets of this package share; a subclass says what it shows, and of what it speaks.
+    """What all widgets of this package share.
+
+    A subclass says what it shows (its `_esm`, and `_parts`: what that loads when it has painted),
+    and of what it speaks.
 
     Args:
         service: Of the backend whose tasks are shown.
         traits: Values that the page gets with the widget.
 
     Attributes:
-        view: What the page mounts.
         alive_key: Random: tells an output which of the page's models belongs to it.
     """
 
-    _esm = STATIC / "widget.js"
     _css = STATIC / "widget.css"
+    _parts: Path
 
-    view = traitlets.Unicode(read_only=True).tag(sync=True)
     alive_key = traitlets.Unicode(read_only=True).tag(sync=True)
 
     def __init__(
@@ -68,7 +71,11 @@ class ServiceWidget(anywidget.AnyWidget):
         with self.hold_trait_notifications():
             for name, value in {**traits, "alive_key": secrets.token_hex(16)}.items():
                 self.set_trait(name, value)
+        # Told here as texts: from files, anywidget would tie every widget to them for ever.
+        files = {name: str(getattr(type(self), name)) for name in ("_esm", "_css")}
+        self.add_traits(**{k: traitlets.Unicode(v).tag(sync=True) for k, v in files.items()})
         super().__init__(**kwargs)
+        self._own_layout = None if "layout" in kwargs else self.layout
 
     @property
     def is_closed(self) -> bool:
@@ -84,15 +91,19 @@ class ServiceWidget(anywidget.AnyWidget):
             self._unsubscribe(topic)
         with self._guard:
             super().close()
+            if self._own_layout is not None:  # a widget too, which nobody else would close
+                self._own_layout.close()
 
     # -- what a subclass says ---------------------------------------------------------------
 
-    def _speaks_of(self, topic: str) -> bool:
-        """Whether the view may listen to this topic."""
-        raise NotImplementedError
+    def _speaks_of(self, topic: str) -> bool:  # noqa: ARG002 - for subclasses
+        """Whether the view may listen to this topic; to none unless a subclass says so."""
+        return False
 
     def _run(self, method: object, params: dict[str, Any], buffers: list[bytes]) -> Reply:
         """Runs a call of the view, on a worker thread."""
+        if method == "view.parts":
+            return {}, [_packed(self._parts)]
         return self._service.call(method, params, buffers)
 
     def _keep(self, event: dict[str, Any]) -> None:
@@ -148,6 +159,8 @@ class ServiceWidget(anywidget.AnyWidget):
         is_new, known = self._calls.take(call_id)
         if known is not None:
             self._post(known)
+        elif is_new and content.get("method") == "view.parts":
+            self._answer(call_id, content, buffers)  # at once: workers may all wait for a network
         elif is_new:
             self._service.workers.submit(self._answer, call_id, content, buffers)
 
@@ -230,6 +243,12 @@ class _Calls:
                 self._answers.pop(call_id, None)
             elif call_id in self._answers:
                 self._answers[call_id] = answer
+
+
+@functools.cache
+def _packed(path: Path) -> bytes:
+    """A file of this package, with gzip. Read once, as `_esm` is: the two fit one another."""
+    return gzip.compress(path.read_bytes(), mtime=0)
 
 
 def _failure(call_id: str, error: BaseException) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import traitlets
 from inductiva_widgets import backend as backends
 from inductiva_widgets.api.client import check_task_id
 from inductiva_widgets.errors import UserInputError
-from inductiva_widgets.notebook.service_widget import ServiceWidget
+from inductiva_widgets.notebook.service_widget import STATIC, ServiceWidget
 from inductiva_widgets.service.dispatch import service_of
 from inductiva_widgets.task import Task
 from inductiva_widgets.tasks.choice import check_last_n, check_status, check_text
@@ -44,6 +44,9 @@ class TaskTable(ServiceWidget):
         UserInputError: An argument cannot be meant, or `tasks` run on several services.
     """
 
+    _esm = STATIC / "table.js"
+    _parts = STATIC / "table-parts.js"
+
     last_n = traitlets.Int(allow_none=True, default_value=50, read_only=True).tag(sync=True)
     filters = traitlets.Dict(read_only=True).tag(sync=True)
     is_chosen = traitlets.Bool(read_only=True).tag(sync=True)
@@ -67,7 +70,6 @@ class TaskTable(ServiceWidget):
         self._known = frozenset(self._ids or ())
         self._total = len(self._known)  # of those that the service knows
         traits = {
-            "view": "table",
             "last_n": last_n if chosen is None else None,
             "filters": {"status": status, "project": project},
             "is_chosen": chosen is not None,
@@ -84,7 +86,7 @@ class TaskTable(ServiceWidget):
     # -- messages ---------------------------------------------------------------------------
 
     def _speaks_of(self, topic: str) -> bool:
-        return topic == "tasks" or topic.startswith(("task/", "batch/"))
+        return topic == "tasks" or topic.startswith(("task/", "batch/", "logs/", "progress/"))
 
     def _run(self, method: object, params: dict[str, Any], buffers: list[bytes]) -> Reply:
         if method == "tasks.select":

@@ -9,7 +9,7 @@ import msgspec
 import traitlets
 
 from inductiva_widgets.errors import UserInputError
-from inductiva_widgets.notebook.service_widget import ServiceWidget
+from inductiva_widgets.notebook.service_widget import STATIC, ServiceWidget
 from inductiva_widgets.service.dispatch import service_of
 from inductiva_widgets.service.protocol import selected_indices, task_summary
 from inductiva_widgets.task import Task
@@ -38,6 +38,9 @@ class TaskMonitor(ServiceWidget):
         last_download: `{"state", "target", "files", "error"}` of the last download, or `None`.
     """
 
+    _esm = STATIC / "monitor.js"
+    _parts = STATIC / "monitor-parts.js"
+
     task_id = traitlets.Unicode(read_only=True).tag(sync=True)
     status = traitlets.Unicode("", read_only=True).tag(sync=True)
     summary = traitlets.Dict(allow_none=True, default_value=None, read_only=True).tag(sync=True)
@@ -49,7 +52,7 @@ class TaskMonitor(ServiceWidget):
     def __init__(self, task: object, **kwargs: Any) -> None:  # noqa: ANN401 - ipywidgets' own
         self._selection: tuple[str, list[int]] = ("", [])
         self.task = as_task(task)
-        traits: dict[str, Any] = {"view": "monitor", "task_id": self.task.id}
+        traits: dict[str, Any] = {"task_id": self.task.id}
         if summary := task_summary_dict(self.task):
             traits.update(status=summary["status"], summary=summary)
         super().__init__(service_of(self.task.backend), traits, **kwargs)
@@ -74,7 +77,10 @@ class TaskMonitor(ServiceWidget):
     # -- messages ---------------------------------------------------------------------------
 
     def _speaks_of(self, topic: str) -> bool:
-        return topic == f"task/{self.task.id}"
+        kind, _, task_id = topic.partition("/")
+        if kind in ("logs", "progress"):  # those of a view bear its mark
+            task_id = task_id.partition("#")[0]
+        return kind in ("task", "logs", "progress") and task_id == self.task.id
 
     def _run(self, method: object, params: dict[str, Any], buffers: list[bytes]) -> Reply:
         if method == "outputs.select":

@@ -19,6 +19,8 @@ from inductiva_widgets.service.chosen_tasks import ChosenTasks
 from inductiva_widgets.service.compare import CompareCommands
 from inductiva_widgets.service.details import DetailCommands
 from inductiva_widgets.service.events import EventHub
+from inductiva_widgets.service.live import LiveCommands
+from inductiva_widgets.service.live_logs import LiveLogs
 from inductiva_widgets.service.logs import LogCommands
 from inductiva_widgets.service.machine import MachineCommands
 from inductiva_widgets.service.outputs import OutputCommands
@@ -63,7 +65,9 @@ class Service:
         self.bulk = BulkCommands(backend, self.hub, targets, self.all_tasks.is_ended)
         details = DetailCommands(backend)
         logs = LogCommands(backend)
+        live = LiveCommands(backend)
         self.workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="inductiva-service")
+        self.live_logs = LiveLogs(backend, self.workers.submit, self.hub.deliver)
         self._packed: dict[str, Callable[[dict[str, Any]], Reply]] = {
             "outputs.list": self.outputs.list_files,
             "outputs.preview": self.outputs.preview,
@@ -77,6 +81,8 @@ class Service:
             "task.details": details.details,
             "task.failure": details.failure,
             "logs.open": logs.open,
+            "live.files": live.files,
+            "live.top": live.top,
             "task.kill": partial(self._kill, partial(tasks.kill_task, backend)),
             "tasks.list": partial(
                 _of_all_or_chosen,
@@ -118,6 +124,8 @@ class Service:
 
     def subscribe(self, topic: str, send: Callable[[dict[str, Any]], None]) -> Listener:
         """Listens to a topic; running downloads of the task are told at once, so is a batch."""
+        if self.live_logs.has(topic):
+            return self.live_logs.subscribe(topic, send)
         listener = self.hub.subscribe(topic, send)
         self.outputs.tell_running(listener)
         self.bulk.tell_state(listener)
@@ -143,6 +151,7 @@ class Service:
         """Cancels downloads, ends all subscriptions and the worker threads."""
         self.outputs.close()
         self.bulk.close()
+        self.live_logs.close()
         self.hub.close()
         self.workers.shutdown(wait=False, cancel_futures=True)
 

@@ -46,11 +46,16 @@ LIST_TOPIC = "tasks"
 
 
 class Listener:
-    """One subscription. `send` gets whole messages; `close()` may be called twice."""
+    """One subscription. `send` gets whole messages; `close()` may be called twice.
+
+    Attributes:
+        is_behind: Whether much of what was sent has not been taken yet; who has it to say sets it.
+    """
 
     def __init__(self, hub: Publisher, topic: str, send: Callable[[dict[str, Any]], None]) -> None:
         self._hub = hub
         self.topic = topic
+        self.is_behind: Callable[[], bool] = lambda: False
         self._send = send
         self._revisions = itertools.count(1)
         self._lock = threading.Lock()

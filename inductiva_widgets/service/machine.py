@@ -27,6 +27,7 @@ __all__ = ["MachineCommands"]
 
 LONGEST_FILE_BYTES = 8 * 1000 * 1000  # some 100,000 rows, more than a month of samples
 MOST_COLUMNS = 20
+MOST_LIVE_ROWS = 5000  # samples become rarer: a run of days has some hundred
 
 # Words in a column's name → what it measures; the first that matches counts.
 _KINDS = (
@@ -46,21 +47,21 @@ class MachineCommands:
         self._backend = backend
 
     def metrics(self, params: dict[str, Any]) -> tuple[dict[str, Any], list[bytes]]:
-        """The samples of a task's machine: gzip of float64, a column after the other.
+        """The samples of a task's machine by now: gzip of float64, a column after the other.
 
         The first column is the time in seconds since the computation began, or since the first
         sample. A missing value is NaN. No sample: no rows.
 
         Raises:
-            OutputsNotReadyError: The task has not ended, or left no outputs.
+            OutputsNotReadyError: The task has ended and left no outputs.
+            LiveUnavailableError: The task runs, and its machine cannot be reached.
         """
         task = Task(check_task_id(params.get("task_id")), backend=self._backend)
         record = task.info
         if not record.is_terminated:
             record = task.refresh()
-        if not record.is_terminated:
-            raise task.outputs_missing()
-        table = read_table(_content(task))
+        content = _content(task) if record.is_terminated else self._live_content(task)
+        table = read_table(content)
         began = parse_time(record.computation_start_time)
         start, columns, values = (None, [], []) if table is None else _measures(table, began)
         meta = MachineMetrics(
@@ -71,6 +72,13 @@ class MachineCommands:
         )
         frame = b"".join(map(packed, values))
         return msgspec.to_builtins(meta), [gzip.compress(frame, compresslevel=1, mtime=0)]
+
+    def _live_content(self, task: Task) -> bytes:
+        try:
+            lines = list(self._backend.live.tail(task.id, METRICS_FILE, lines=MOST_LIVE_ROWS))
+        except NotFoundError:
+            return b""  # the first sample is still to come
+        return "\n".join(lines).encode()
 
 
 def _content(task: Task) -> bytes:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import re
 import struct
 import zlib
 from array import array
@@ -69,6 +70,11 @@ __all__ = [
 
 MAX_FILES = 10_000_000  # more than any view can hold: bounds what a selection may unpack to
 NEWLINE_MARK = "\u2424"  # stands for a newline inside a file name, which separates names
+# What a page would not show, or let turn the letters around it: control characters, marks of
+# direction, and those without width but the joiners that some writings and pictures need.
+_UNSEEN = re.compile(
+    "[\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff]"
+)
 
 
 class ServiceError(msgspec.Struct, frozen=True):
@@ -424,7 +430,10 @@ def record_summary(
     tasks_ahead: int | None = None,
     stale: Stale | None = None,
 ) -> TaskSummary:
-    """What the views show of a record; `clocks` is when it was said, and the service's now."""
+    """What the views show of a record; `clocks` is when it was said, and the service's now.
+
+    Its words come from elsewhere: what cannot be seen in them is written as an escape.
+    """
 
     def stamp(field: str) -> str | None:
         return iso(record.time(field))
@@ -436,15 +445,15 @@ def record_summary(
     return TaskSummary(
         task_id=record.task_id,
         backend=backend,
-        simulator=record.simulator,
-        project=record.project,
+        simulator=record.simulator and safe_text(record.simulator),
+        project=record.project and safe_text(record.project),
         status=record.status,
-        status_alias=record.alias,
+        status_alias=safe_text(record.alias),
         is_terminal=record.is_terminated,
         is_killable=known.killable and not record.is_terminated,
         tasks_ahead=tasks_ahead,
-        machine_type=record.machine_type,
-        machine_group=record.machine_group_name,
+        machine_type=record.machine_type and safe_text(record.machine_type),
+        machine_group=record.machine_group_name and safe_text(record.machine_group_name),
         created_at=stamp("create_time"),
         submitted_at=stamp("input_submit_time"),
         started_at=stamp("start_time"),
@@ -508,7 +517,7 @@ def pack_listing(
     Layout: UTF-8 names joined by newlines, zero padded to 8 bytes; then sizes and packed sizes as
     little-endian float64. 100,000 names take 1.4 MB this way and decode in some 80 ms.
     """
-    text = "\n".join(name.replace("\n", NEWLINE_MARK) for name in names)
+    text = "\n".join(map(_seen_name, names))
     # Lone surrogates cannot travel as UTF-8.
     encoded = text.encode("utf-8", "replace")
     columns = array("d", sizes), array("d", packed_sizes)
@@ -518,6 +527,19 @@ def pack_listing(
     padding = bytes(-len(encoded) % 8)
     raw = b"".join((encoded, padding, columns[0].tobytes(), columns[1].tobytes()))
     return len(encoded), gzip.compress(raw, compresslevel=1, mtime=0)
+
+
+def _seen_name(name: str) -> str:
+    """A name as views show it: a visible sign for each letter that cannot be seen."""
+    return name if name.isprintable() else _UNSEEN.sub(_sign, name)
+
+
+def _sign(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    if match[0] == "\n":
+        return NEWLINE_MARK
+    # Unicode has pictures of the first of them; all else is what no letter stands for.
+    return chr(0x2400 + code) if code < 0x20 else "\ufffd"
 
 
 def selected_indices(buffer: bytes, count: int) -> list[int]:

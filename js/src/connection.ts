@@ -3,9 +3,11 @@ import { type ReadonlySignal, signal } from "@preact/signals";
 import type {
   BatchEvent,
   ClientMessage,
+  LogEvent,
   Method,
   Methods,
   NoticeEvent,
+  ProgressEvent,
   ServiceError,
   ServiceMessage,
   TaskEvent,
@@ -29,7 +31,7 @@ export interface Reply<M extends Method> {
   buffers: ArrayBuffer[];
 }
 
-export type TopicEvent = TaskEvent | TasksEvent | BatchEvent | NoticeEvent;
+export type TopicEvent = TaskEvent | TasksEvent | BatchEvent | LogEvent | ProgressEvent | NoticeEvent;
 export type EventListener = (event: TopicEvent) => void;
 
 /** What a view knows of its host. */

@@ -112,6 +112,23 @@ export function countOf(count: number, noun: string): string {
   return `${formatCount(count)} ${noun}${count === 1 ? "" : "s"}`;
 }
 
+/** `0.35 of 1 s`, `650 of 1,500 steps`, `35 %`: as many digits as a thousandth of the whole needs. */
+export function formatSimulated(value: number, end: number | null, unit: string): string {
+  const scale = Math.abs(end ?? value);
+  const digits = scale === 0 ? 0 : Math.min(9, Math.max(0, 2 - Math.floor(Math.log10(scale))));
+  const text = (number: number) => number.toLocaleString("en", { maximumFractionDigits: digits });
+  if (unit === "%") return `${text(value)}\u00a0%`;
+  return end === null ? `${text(value)} ${unit}` : `${text(value)} of ${text(end)} ${unit}`;
+}
+
+/** `about 2 min left`, to be read, not to be counted down with. */
+export function formatLeft(seconds: number): string {
+  if (seconds < 10) return "a few seconds left";
+  const step = seconds < 60 ? 10 : seconds < 3600 ? 60 : 1800;
+  const rounded = Math.round(seconds / step) * step;
+  return `about ${rounded < 3600 ? formatAge(rounded) : formatDuration(rounded)} left`;
+}
+
 const ORDINAL_RULES = new Intl.PluralRules("en", { type: "ordinal" });
 const ORDINAL_ENDINGS: Record<string, string> = { one: "st", two: "nd", few: "rd" };
 

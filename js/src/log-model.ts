@@ -31,7 +31,7 @@ export interface Block {
 export class Section {
   readonly blocks: Block[] = [];
   /** Lines before the blocks that are not shown. */
-  readonly skipped: number;
+  skipped: number;
   isOpen = false;
   /** Top of each block in lines, and the height of all. */
   tops: Float64Array;
@@ -159,7 +159,7 @@ export class LogModel {
     const before = block.height;
     block.rows = renderTerminal(text);
     block.state = "ready";
-    this.#measure(block);
+    this.measure(block);
     section.place();
     return (block.height - before) * LINE_HEIGHT;
   }
@@ -169,12 +169,13 @@ export class LogModel {
     if (columns === this.#columns) return;
     this.#columns = columns;
     for (const section of this.sections) {
-      for (const block of section.blocks) if (block.state === "ready") this.#measure(block);
+      for (const block of section.blocks) if (block.state === "ready") this.measure(block);
       section.place();
     }
   }
 
-  #measure(block: Block): void {
+  /** Finds out how high a block is. */
+  protected measure(block: Block): void {
     block.heights = null;
     block.height = Math.max(1, block.rows.length);
     if (this.#columns === 0) return;

@@ -4,8 +4,6 @@ import type { MonitorStore } from "./store";
 
 /** Where the text of logs comes from; the view is the same for all. */
 export interface LogSource {
-  /** `live`: text is still being added, so the view may follow its end. */
-  readonly kind: "recorded" | "live";
   open(refresh: boolean, options: CallOptions): Promise<LogsOpened>;
   read(name: string, offset: number, length: number): Promise<ArrayBuffer>;
   /** Numbers of the lines that hold the query, in order. */
@@ -14,7 +12,6 @@ export interface LogSource {
 
 /** Logs of a task that has ended, read by ranges of its archive. */
 export class RecordedLogs implements LogSource {
-  readonly kind = "recorded";
   readonly #monitor: MonitorStore;
   #revision = "";
 

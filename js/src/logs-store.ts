@@ -1,6 +1,8 @@
 import { signal } from "@preact/signals";
 import { asServiceError, isAbort } from "./connection";
 import { formatCount } from "./format";
+import { BOTH, LiveLog, type Place } from "./log-live";
+import { LiveLogModel } from "./log-live-model";
 import { type Block, HEAD_HEIGHT, isCut, LINE_HEIGHT, LogModel, rangeOf, type Section } from "./log-model";
 import { type LogSource, RecordedLogs } from "./log-source";
 import type { LogsOpened, ServiceError } from "./protocol";
@@ -11,6 +13,8 @@ import { gzip } from "./table/listing";
 export type LogsState =
   | { kind: "none" }
   | { kind: "loading"; waiting: boolean }
+  /** The task runs, and its logs are followed. */
+  | { kind: "live"; logs: readonly LogModel[] }
   | { kind: "ready"; logs: readonly LogModel[] }
   | { kind: "failed"; error: ServiceError };
 
@@ -44,6 +48,9 @@ export class LogsStore {
   readonly target = signal<Target | null>(null);
   /** The line that the user was led to. */
   readonly marked = signal<number | null>(null);
+  readonly live: LiveLog;
+  /** Why the final logs have not taken the place of the live ones. */
+  readonly openError = signal<ServiceError | null>(null);
 
   readonly #monitor: MonitorStore;
   readonly #source: LogSource;
@@ -56,32 +63,48 @@ export class LogsStore {
   #searches = 0;
   /** Where a log was found among the files: they may be a hundred thousand. */
   #found: { model: FileModel; name: string; at: number } | null = null;
+  #isOpening = false;
   #isDisposed = false;
 
   constructor(monitor: MonitorStore) {
     this.#monitor = monitor;
+    this.live = new LiveLog(monitor, () => this.#onLive());
     this.#source = new RecordedLogs(monitor);
   }
 
   /** The log that is shown. */
   get log(): LogModel | null {
     const state = this.state.value;
-    if (state.kind !== "ready") return null;
+    if (state.kind !== "ready" && state.kind !== "live") return null;
     return state.logs.find((log) => log.file.name === this.current.value) ?? state.logs[0] ?? null;
   }
 
   dispose(): void {
     this.#isDisposed = true;
+    this.live.dispose();
     clearTimeout(this.#timer);
   }
 
   // ---- what there is ----
 
-  /** Asks for the logs, once the task has ended. */
+  /** Follows the logs of a task that runs. Returns what ends it. */
+  follow(): () => void {
+    if (this.state.peek().kind !== "live") {
+      this.current.value = BOTH;
+      this.state.value = { kind: "live", logs: this.live.models };
+    }
+    this.live.start();
+    return () => this.live.stop();
+  }
+
+  /** Asks for the logs, once the task has ended. What was followed stays until they are there. */
   async load(refresh = false): Promise<void> {
     const { kind } = this.state.peek();
-    if (kind === "loading" || (kind === "ready" && !refresh)) return;
-    this.state.value = { kind: "loading", waiting: false };
+    if (this.#isOpening || (kind === "ready" && !refresh)) return;
+    const isFollowed = kind === "live" && this.live.hasText.peek();
+    if (!isFollowed) this.state.value = { kind: "loading", waiting: false };
+    this.openError.value = null;
+    this.#isOpening = true;
     try {
       const opened = await this.#source.open(refresh, {
         onWaiting: (waiting) => {
@@ -91,19 +114,60 @@ export class LogsStore {
       if (!this.#isDisposed) this.#accept(opened);
     } catch (error) {
       if (isAbort(error)) return;
-      this.state.value = { kind: "failed", error: asServiceError(error) };
+      if (isFollowed) this.openError.value = asServiceError(error);
+      else this.state.value = { kind: "failed", error: asServiceError(error) };
+    } finally {
+      this.#isOpening = false;
     }
   }
 
   #accept(opened: LogsOpened): void {
     const logs = opened.logs.map((file) => new LogModel(file));
+    const place = this.#livePlace();
+    this.live.stop();
     this.state.value = { kind: "ready", logs };
     const failed = this.#hasFailed;
     const log = beginning(logs, failed);
     if (log !== undefined) this.current.value = log.file.name;
     for (const each of logs) unfold(each, failed);
+    if (place !== null && this.#keepPlace(logs, place)) return;
     if (log !== undefined) this.#goToBeginning(log);
     this.version.value += 1;
+  }
+
+  /** Where the reader of a log that is followed is; `null`: nothing was followed. */
+  #livePlace(): Place | null {
+    const { log } = this;
+    if (this.state.peek().kind !== "live" || !(log instanceof LiveLogModel) || !this.live.hasText.peek())
+      return null;
+    return this.live.placeOf(log, log.lineAt(this.#top) ?? 0);
+  }
+
+  /** Shows the final log where the reader was in the one that was followed; false: it is not there. */
+  #keepPlace(logs: readonly LogModel[], { name, fromEnd, isAtEnd }: Place): boolean {
+    const log = logs.find(({ file }) => file.name === name) ?? logs.find(hasText);
+    if (log === undefined) return false;
+    const last = [...log.sections].reverse().find(({ part }) => part.lines > 0);
+    const end = last === undefined ? 0 : last.part.line + last.part.lines - 1;
+    const line = isAtEnd ? end : Math.min(end, Math.max(0, log.file.lines - fromEnd));
+    const section = log.sectionOf(line);
+    if (section === null) return false;
+    section.isOpen = true;
+    this.current.value = log.file.name;
+    this.target.value = { line, place: isAtEnd ? "bottom" : "top" };
+    this.version.value += 1;
+    return true;
+  }
+
+  /** Lines came. */
+  #onLive(): void {
+    this.version.value += 1;
+    const { log } = this;
+    const hits = this.hits.peek();
+    if (hits === null || !(log instanceof LiveLogModel)) return;
+    const lines = log.find(this.query.peek());
+    const current = hits.lines[hits.at] ?? -1;
+    this.hits.value = { lines, at: Math.max(0, lines.indexOf(current)) };
   }
 
   /** Whether the log may tell why the task ended; what somebody stopped did not end by a fault. */
@@ -130,7 +194,8 @@ export class LogsStore {
     this.marked.value = null;
     this.hits.value = null;
     const { log } = this;
-    if (log !== null) this.#goToBeginning(log);
+    if (log instanceof LiveLogModel) this.live.resume();
+    else if (log !== null) this.#goToBeginning(log);
     if (this.query.peek() !== "") void this.#search();
   }
 
@@ -232,7 +297,8 @@ export class LogsStore {
     this.#searches += 1;
     const search = this.#searches;
     try {
-      const found = await this.#source.search(log.file.name, query);
+      const found =
+        log instanceof LiveLogModel ? log.find(query) : await this.#source.search(log.file.name, query);
       if (search !== this.#searches) return;
       // What stands in the frames around commands is not shown.
       const lines = [...found].filter((line) => log.sectionOf(line) !== null);
@@ -272,6 +338,7 @@ export class LogsStore {
     const section = this.log?.sectionOf(line);
     if (section === null || section === undefined) return;
     section.isOpen = true;
+    if (this.state.peek().kind === "live") this.live.pause();
     this.marked.value = line;
     this.target.value = { line, place: "upper" };
     this.version.value += 1;

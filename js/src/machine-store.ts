@@ -1,5 +1,6 @@
 import { signal } from "@preact/signals";
 import { asServiceError, isAbort } from "./connection";
+import { LiveLook } from "./live-look";
 import type { MachineColumn, MachineMetrics, ServiceError } from "./protocol";
 import type { MonitorStore } from "./store";
 import { gunzip } from "./table/listing";
@@ -18,24 +19,50 @@ export type MachineState =
   | { kind: "ready"; measures: Measures }
   | { kind: "failed"; error: ServiceError };
 
+const SAMPLES_MS = 15_000;
+
 /** What the machine of a monitor's task did over time. */
 export class MachineStore {
   readonly state = signal<MachineState>({ kind: "none" });
   /** The moment that all charts tell of, in seconds since the start. */
   readonly moment = signal<number | null>(null);
+  /** What the machine does now, while the task runs. */
+  readonly top: LiveLook<"live.top">;
   readonly #monitor: MonitorStore;
+  #isFinal = false;
+  #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(monitor: MonitorStore) {
     this.#monitor = monitor;
+    this.top = new LiveLook(monitor, "live.top");
   }
 
-  dispose(): void {}
+  dispose(): void {
+    clearTimeout(this.#timer);
+  }
 
-  /** Asks for the samples, once the task has ended. */
+  /** Asks for the samples of a running task now and then. Returns what ends it. */
+  follow(): () => void {
+    let isOver = false;
+    const look = async () => {
+      if (this.#monitor.isSeen) await this.load();
+      clearTimeout(this.#timer);
+      if (!isOver && !this.#monitor.isClosed)
+        this.#timer = setTimeout(look, this.#monitor.isSeen ? SAMPLES_MS : 1000);
+    };
+    void look();
+    return () => {
+      isOver = true;
+      clearTimeout(this.#timer);
+    };
+  }
+
+  /** Asks for the samples: those so far, or all once the task has ended. Older ones stay meanwhile. */
   async load(): Promise<void> {
     const { kind } = this.state.peek();
-    if (kind === "loading" || kind === "ready") return;
-    this.state.value = { kind: "loading", waiting: false };
+    const isFinal = this.#monitor.task.peek()?.is_terminal === true;
+    if (kind === "loading" || this.#isFinal) return;
+    if (kind !== "ready") this.state.value = { kind: "loading", waiting: false };
     try {
       const { result, buffers } = await this.#monitor.call(
         "machine.metrics",
@@ -49,9 +76,12 @@ export class MachineStore {
       const frame = buffers[0];
       if (frame === undefined) throw new Error("The measures came without their data.");
       const measures = await unpackMeasures(result, frame);
-      if (!this.#monitor.isClosed) this.state.value = { kind: "ready", measures };
+      if (this.#monitor.isClosed) return;
+      this.#isFinal = isFinal;
+      this.state.value = { kind: "ready", measures };
     } catch (error) {
-      if (!isAbort(error)) this.state.value = { kind: "failed", error: asServiceError(error) };
+      const isShown = this.state.peek().kind === "ready" && !isFinal;
+      if (!isAbort(error) && !isShown) this.state.value = { kind: "failed", error: asServiceError(error) };
     }
   }
 }

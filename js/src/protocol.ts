@@ -71,8 +71,8 @@ export interface TaskSummary {
 /**
  * Listing of an output archive. The bulk is `buffers[0]`, gzip of: UTF-8 names joined
  * by "\n" (`names_bytes` long, zero padded to a multiple of 8), then `count` float64
- * sizes, then `count` float64 packed sizes, little-endian. A newline inside a name is
- * sent as U+2424.
+ * sizes, then `count` float64 packed sizes, little-endian. What cannot be seen
+ * inside a name is sent as a sign: a newline as U+2424.
  */
 export interface FileListing {
   task_id: string;
@@ -294,6 +294,64 @@ export interface MachineMetrics {
   columns: MachineColumn[];
 }
 
+/** Files that a running task has by now. */
+export interface LiveFiles {
+  task_id: string;
+  files: string[];
+  /** `null` where they are not told. */
+  sizes: number[] | null;
+  /** More files than are named. */
+  left_out: number;
+  /** The file written last; `seconds_ago` at `as_of`. */
+  newest: { name: string; seconds_ago: number } | null;
+  /** The usual time between two writes; `null` while it is not known. */
+  usual_s: number | null;
+  /** Nothing written for so long is worth a word. */
+  quiet_after_s: number;
+  as_of: string;
+}
+
+/** A process of a running task's machine. */
+export interface TopProcess {
+  pid: number;
+  user: string;
+  /** Percent of one processor. */
+  cpu: number;
+  /** Percent of all memory. */
+  memory: number;
+  time: string;
+  command: string;
+}
+
+/** What `top` says of a running task's machine, busiest processes first. */
+export interface LiveTop {
+  task_id: string;
+  /** Of 1, 5 and 15 minutes; empty where it is not told. */
+  load: number[];
+  cpu_percent: number | null;
+  memory_bytes: number | null;
+  memory_used_bytes: number | null;
+  processes: TopProcess[];
+  left_out: number;
+  as_of: string;
+}
+
+/** How far a simulation is in its own time; `null` is not known. */
+export interface SimulatedTime {
+  value: number;
+  end: number | null;
+  unit: string;
+  seconds_left: number | null;
+}
+
+/** Whole lines of a log, joined by newlines. */
+export interface LogChunk {
+  name: string;
+  /** Number of the first line, from 0 since following began; what is missing between two chunks was too much to send. */
+  line: number;
+  text: string;
+}
+
 export type KillOutcome = "killed" | "pending" | "already-ended";
 
 /**
@@ -391,7 +449,9 @@ export interface Methods {
     params: { task_id: string; revision: string; name: string; query: string };
     result: { count: number };
   };
-  /** Result buffer 0: the packed measures. */
+  "live.files": { params: { task_id: string }; result: LiveFiles };
+  "live.top": { params: { task_id: string }; result: LiveTop };
+  /** Result buffer 0: the packed measures, of a task that runs those so far. */
   "machine.metrics": { params: { task_id: string }; result: MachineMetrics };
   /** Result buffer 0: the packed listing. */
   "outputs.list": { params: { task_id: string; refresh?: boolean; folder?: string }; result: FileListing };
@@ -451,6 +511,8 @@ export interface Methods {
   "tasks.compare": { params: { task_ids: string[] }; result: TaskComparison };
   /** Tells Python which tasks are ticked. Only a kernel listens. */
   "tasks.select": { params: { task_ids: string[] }; result: Record<string, never> };
+  /** Result buffer 0: gzip of the module with the views that no first paint needs. Only a kernel answers. */
+  "view.parts": { params: Record<string, never>; result: Record<string, never> };
   "batch.cancel": { params: { batch_id: string }; result: Record<string, never> };
   /** Whether the end of a task is told by a notice. A Jupyter server only, as the next one. */
   "tasks.watch": { params: { task_id: string; on: boolean }; result: { on: boolean } };
@@ -470,6 +532,22 @@ export type TasksEvent = { kind: "tasks"; tasks: TaskSummary[]; total: number };
 
 /** Topic `batch/<batch_id>` carries these. */
 export type BatchEvent = { kind: "batch"; batch: BatchProgress };
+
+/** Topic `logs/<task_id>#<view>` carries these while the task runs: lines in the order in which they came. */
+export interface LogEvent {
+  kind: "log";
+  task_id: string;
+  /** Names what the numbers of lines count in. */
+  feed: string;
+  /** `lost`: the connection is gone, and is tried again. */
+  state: "connecting" | "following" | "lost" | "ended" | "unavailable";
+  /** Why it is unavailable. */
+  error: ServiceError | null;
+  chunks: LogChunk[];
+}
+
+/** Topic `progress/<task_id>#<view>` carries these while the task runs; `null`: the log tells nothing. */
+export type ProgressEvent = { kind: "progress"; task_id: string; progress: SimulatedTime | null };
 
 /** Topic `notices` carries these, from a Jupyter server only; shown after `notices.seen`. */
 export type NoticeEvent =
@@ -494,5 +572,5 @@ export type ServiceMessage =
       kind: "event";
       topic: string;
       revision: number;
-      event: TaskEvent | TasksEvent | BatchEvent | NoticeEvent;
+      event: TaskEvent | TasksEvent | BatchEvent | LogEvent | ProgressEvent | NoticeEvent;
     };

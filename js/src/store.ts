@@ -3,15 +3,17 @@ import {
   asServiceError,
   type CallOptions,
   type Connection,
+  type EventListener,
   isAbort,
   type Reply,
   type TopicEvent,
 } from "./connection";
 import { DetailsStore } from "./details-store";
 import { FilesStore } from "./files-store";
-import { LogsStore } from "./logs-store";
-import { MachineStore } from "./machine-store";
-import type { Method, Methods, ServiceError, TaskSummary } from "./protocol";
+import type { LogsStore } from "./logs-store";
+import type { MachineStore } from "./machine-store";
+import { loadedParts } from "./part-loader";
+import type { Method, Methods, ServiceError, SimulatedTime, TaskSummary } from "./protocol";
 import { isOld, statusWord } from "./status";
 
 /** Where an act of the user stands. `waiting`: the kernel or server has not taken it yet. */
@@ -68,6 +70,10 @@ export class MonitorStore {
   readonly askingKill = signal(false);
   /** The list of keys is open. */
   readonly showingKeys = signal(false);
+  /** How far the simulation is in its own time, when its log tells. */
+  readonly progress = signal<SimulatedTime | null>(null);
+  /** The view was there while the task computed: it keeps the room that a growing log wants. */
+  readonly hasComputed = signal(false);
   readonly failure = signal<Failure | null>(null);
   /** Said once to screen readers. */
   readonly announcement = signal("");
@@ -118,12 +124,12 @@ export class MonitorStore {
   }
 
   get logs(): LogsStore {
-    this.#logs ??= new LogsStore(this);
+    this.#logs ??= new (loadedParts().LogsStore)(this);
     return this.#logs;
   }
 
   get machine(): MachineStore {
-    this.#machine ??= new MachineStore(this);
+    this.#machine ??= new (loadedParts().MachineStore)(this);
     return this.#machine;
   }
 
@@ -142,7 +148,7 @@ export class MonitorStore {
       this.#onEvent,
       () => void this.refresh(false),
     );
-    this.#stops.push(unsubscribe, this.#keepTime(), this.#loadFilesAtTheEnd());
+    this.#stops.push(unsubscribe, this.#keepTime(), this.#loadFilesAtTheEnd(), this.#followProgress());
     void this.refresh(false);
     this.#stops.push(this.details.start());
   }
@@ -177,6 +183,13 @@ export class MonitorStore {
       if (ORPHANED.has(detail.type)) this.orphaned.value = detail;
       throw error;
     }
+  }
+
+  /** A subscription that ends with the monitor, if not before. */
+  subscribe(topic: string, onEvent: EventListener): () => void {
+    const stop = this.#connection.subscribe(topic, onEvent);
+    this.#stops.push(stop);
+    return stop;
   }
 
   /** Says something to screen readers. Said in a row, only the last is heard: one change, one message. */
@@ -301,6 +314,26 @@ export class MonitorStore {
       stop();
       clearInterval(timer);
     };
+  }
+
+  /** Listens to the progress while the task computes. */
+  #followProgress(): () => void {
+    const computes = computed(
+      () =>
+        this.task.value?.computation_started_at != null &&
+        this.task.value.computation_ended_at === null &&
+        !this.task.value.is_terminal,
+    );
+    return effect(() => {
+      if (!computes.value) {
+        this.progress.value = null;
+        return undefined;
+      }
+      this.hasComputed.value = true;
+      return this.#connection.subscribe(`progress/${this.taskId}#${this.uid}`, (event) => {
+        if (event.kind === "progress") this.progress.value = event.progress;
+      });
+    });
   }
 
   #loadFilesAtTheEnd(): () => void {

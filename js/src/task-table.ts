@@ -1,7 +1,7 @@
 import type { Connection } from "./connection";
 import { shortId } from "./format";
 import type { TaskFilters } from "./list/host";
-import { mount, mountBelow, mountCompare, mountTaskList } from "./view";
+import { mountBelow, mountCompare, mountOpened, mountTaskList } from "./list-view";
 
 export interface TaskTableOptions {
   lastN?: number | null;
@@ -44,8 +44,7 @@ export function mountTaskTable(
   const list = mountTaskList(top, connection, {
     ...options,
     layout: "table",
-    onOpen: (taskId) =>
-      show(shortId(taskId), (place) => mount(place, connection, { taskId, inStep: new Set() }).dispose),
+    onOpen: (taskId) => show(shortId(taskId), (place) => mountOpened(place, connection, taskId)),
     onCompare: (taskIds) => show("Comparison", (place) => mountCompare(place, connection, taskIds)),
     onSelect: (taskIds) => options.onSelect?.(taskIds),
   });

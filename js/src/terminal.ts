@@ -28,6 +28,8 @@ export interface Row {
   readonly spans: readonly Span[];
   /** Line of the text that began this row, from 0. */
   readonly line: number;
+  /** Which log it is of where several are in one; `gap`: no program wrote it. */
+  readonly mark?: "out" | "err" | "gap";
 }
 
 const PLAIN: Style = {

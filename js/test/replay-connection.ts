@@ -82,7 +82,8 @@ export class ReplayConnection implements Connection {
   }
 
   subscribe(topic: string, onEvent: EventListener, onGap?: () => void): () => void {
-    return this.#topics.add(topic, onEvent, onGap);
+    // Marks of views are not recorded.
+    return this.#topics.add(topic.replace(/#.*/, ""), onEvent, onGap);
   }
 
   /** Delivers the next recorded events. */
@@ -127,4 +128,10 @@ export class ReplayConnection implements Connection {
 
 export function fromBase64(text: string): ArrayBuffer {
   return Uint8Array.from(atob(text), (char) => char.charCodeAt(0)).buffer;
+}
+
+export function toBase64(data: ArrayBuffer): string {
+  let text = "";
+  for (const byte of new Uint8Array(data)) text += String.fromCharCode(byte);
+  return btoa(text);
 }

@@ -1,6 +1,6 @@
 import { TASK_COLUMNS, type TaskSummary } from "../src/protocol";
 import { gzip } from "../src/table/listing";
-import type { Transcript } from "./replay-connection";
+import { type Transcript, toBase64 } from "./replay-connection";
 
 const ENDED = Date.parse("2026-11-21T12:00:00Z");
 
@@ -87,10 +87,4 @@ function call(id: string, method: string) {
 
 function result(id: string, value: object) {
   return { to: "view", message: { kind: "result", id, result: value } };
-}
-
-function toBase64(data: ArrayBuffer): string {
-  let text = "";
-  for (const byte of new Uint8Array(data)) text += String.fromCharCode(byte);
-  return btoa(text);
 }

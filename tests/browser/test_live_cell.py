@@ -21,6 +21,13 @@ CONNECT = "import inductiva_widgets as iw\nbackend = iw.connect()"
 SUBSCRIBE = "/inductiva-widgets/api/subscribe"
 ROUTES = "**/inductiva-widgets/api/**"
 SLEEP = "import time\ntime.sleep(120)\n"
+STEPS = """import sys, time
+print("a warning", file=sys.stderr, flush=True)
+for step in range(1, 2000):
+    print(f"step {step} of 2000", flush=True)
+    print(f"{step / 20} % complete", flush=True)
+    time.sleep(0.1)
+"""
 KILL = re.compile("Kill")
 
 
@@ -89,6 +96,7 @@ def displayed(page, lab, name: str, task, *more: str) -> Notebook:
     return notebook
 
 
+@pytest.mark.fault(100)
 def test_a_saved_cell_is_live_after_restart_and_reload_with_nothing_executed(lab, page, long_task):
     notebook = displayed(page, lab, "live.ipynb", long_task)
     mode(shown(notebook, 1), "server")
@@ -104,6 +112,41 @@ def test_a_saved_cell_is_live_after_restart_and_reload_with_nothing_executed(lab
 
     assert frames.executed == 0
     assert "model not found" not in page.content()
+    assert page.problems == []
+
+
+def test_a_log_is_followed_paused_and_read_to_its_end(lab, page, backend, tmp_path):
+    (tmp_path / "run.py").write_text(STEPS)
+    task = tasks.submit(["python run.py"], tmp_path, simulator="steps", backend=backend)
+    output = shown(displayed(page, lab, "log.ipynb", task), 1)
+    output.get_by_role("tab", name="Logs").click()
+    lines = output.locator(".iw-logs")
+    expect(lines).to_contain_text(re.compile(r"step \d+ of 2000"))
+    expect(output.locator(".iw-follow")).to_contain_text("Following")
+    output.get_by_role("button", name="stderr").click()
+    expect(lines.locator(".ln.err", has_text="a warning")).to_be_visible()
+    output.get_by_role("button", name="Both").click()
+    expect(output.locator(".iw-simulated")).to_contain_text("%")
+
+    lines.press("f")
+    expect(output.locator(".iw-follow")).to_contain_text("Paused")
+    more = output.get_by_role("button", name=re.compile(r"\d new lines?"))
+    expect(more).to_be_visible()
+    page.screenshot(path=SHOTS / "log-paused.png")
+    more.click()
+    expect(output.locator(".iw-follow")).to_contain_text("Following")
+    output.get_by_role("tab", name="Files").click()
+    expect(output.locator(".iw-livelist")).to_contain_text("stdout.txt")
+    output.get_by_role("tab", name="Machine").click()
+    expect(output.locator(".iw-top-table, .iw-empty").first).to_be_visible()
+    output.get_by_role("tab", name="Logs").click()
+    expect(lines).to_contain_text("of 2000")
+
+    task.kill()
+    badge(output, "Killed")
+    expect(output.locator(".iw-follow")).to_have_count(0)
+    expect(lines).to_contain_text("of 2000")
+    expect(lines.locator(".ln > i").first).to_have_text(re.compile(r"^\d+$"))
     assert page.problems == []
 
 
@@ -126,6 +169,7 @@ def test_kill_from_a_restored_cell_while_another_one_runs(lab, page, long_task):
     assert notebook.is_running(2)
 
 
+@pytest.mark.fault(109)
 @pytest.mark.parametrize(
     "blocked",
     [
@@ -165,6 +209,7 @@ def distrusted(lab, name: str) -> str:
     return f"strange-{name}"
 
 
+@pytest.mark.fault(108)
 def test_an_untrusted_notebook_shows_and_does_not_act(lab, page, long_task):
     displayed(page, lab, "trust.ipynb", long_task)
 
@@ -304,6 +349,24 @@ def test_a_console_shows_the_live_cell(lab, page, long_task):
     assert page.problems == []
 
 
+# Databases as well: extensions may keep there what they saw.
+KEPT_BY_A_BROWSER = """async () => {
+  const kept = [{...localStorage}, {...sessionStorage}, location.href, history.state];
+  const opened = (request) => new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error);
+  });
+  for (const { name } of await indexedDB.databases()) {
+    const database = await opened(indexedDB.open(name));
+    for (const store of database.objectStoreNames)
+      kept.push(await opened(database.transaction(store).objectStore(store).getAll()));
+    database.close();
+  }
+  return JSON.stringify(kept);
+}"""
+
+
+@pytest.mark.fault(108)
 def test_neither_key_nor_signature_leaves_the_server(lab, chromium, backend, tmp_path):
     """The key, and the signature of any signed link, in all that a browser can keep."""
     har = tmp_path / "all.har"
@@ -320,7 +383,7 @@ def test_neither_key_nor_signature_leaves_the_server(lab, chromium, backend, tmp
     output.get_by_role("button", name=re.compile("^(All|Download)")).last.click()
     expect(output).to_contain_text("verified")
     save(page)
-    kept = page.content() + page.evaluate("() => JSON.stringify({...localStorage})")
+    kept = page.content() + page.evaluate(KEPT_BY_A_BROWSER)
     context.close()
 
     texts = {

@@ -124,7 +124,7 @@ def _wait_until_ready(process, address, log):
 
 
 def check_views(page, not_ours="nothing"):
-    """A task's view and the table answer: a row is ticked, and opens a monitor below."""
+    """A task and the table answer: a row is ticked, and opens a monitor below, with its tabs."""
     monitor = page.locator(".iw-badge").first
     expect(monitor).to_contain_text("Success", timeout=60_000)
     row = page.locator(".iw-card.iw-tasks [data-id]").first
@@ -133,6 +133,8 @@ def check_views(page, not_ours="nothing"):
     expect(page.locator(".iw-card.iw-tasks").first).to_contain_text("1 selected")
     row.click(position={"x": 200, "y": 10})
     expect(page.get_by_role("button", name=re.compile("^Close "))).to_be_visible()
+    page.get_by_role("tab", name="Details").last.click()
+    expect(page.locator(".iw-details")).to_contain_text("Task id")
     assert [problem for problem in page.problems if not_ours not in problem] == []
 
 

@@ -62,6 +62,7 @@ def test_quickstart_as_a_user(lab, page):
     monitor = notebook.monitor(3)
     expect(monitor.locator(".iw-badge")).to_contain_text("In Progress")
     notebook.run(4)
+    monitor.scroll_into_view_if_needed()  # what nobody sees asks for nothing
     expect(monitor.locator(".iw-badge")).to_contain_text("Success")
     expect(files_of(monitor).first).to_be_visible()
 
@@ -162,6 +163,71 @@ def test_python_reads_what_is_ticked(lab, page):
     expect(output).to_contain_text("results.csv")
     expect(output).to_contain_text("vtk/ParticleData_Fluid_12.vtk")
     expect(output).to_contain_text("2 success None")
+
+
+LEFT = """
+import threading, time
+def left(most):
+    '''Our threads, once the service is watched by that many at most, and by none only for 0.'''
+    for _ in range(300):
+        count = sum(map(len, backend.watcher._subscriptions.values()))
+        if count <= most and bool(count) == bool(most):
+            break
+        time.sleep(0.1)
+    else:
+        return f"still {count}"
+    names = [one.name for one in threading.enumerate() if one.name.startswith("inductiva")]
+    return f"{len(names)} threads, {names.count('inductiva-watch')} watching"
+"""
+ONE_VIEW = 2  # the view's own topic, and the task that Python users observe
+
+
+@pytest.mark.parametrize("times", [5, pytest.param(100, marks=pytest.mark.full)])
+def test_views_that_are_gone_leave_nothing(lab, page, times):
+    """Though `Out[]` keeps every one of the widgets."""
+    name = f"gone-{times}.ipynb"
+    write_notebook(
+        lab.root / name,
+        CONNECT + LEFT,
+        submit("python run.py", "long"),
+        "iw.TaskMonitor(task)",
+        "left(followed=2)",  # by the view, and by who follows its log for the progress
+        "left(most=0)",
+        "shown = iw.TaskMonitor(task)\nshown",
+        "shown.close()",
+        "task.kill()",
+    )
+    notebook = Notebook(page, lab, name)
+    for number in range(4):
+        notebook.run(number)
+    assert answer(notebook, 3) == "1 watching"
+
+    for _ in range(times):
+        notebook.run(2)
+    notebook.run(3)
+    assert answer(notebook, 3) == "1 watching"
+
+    notebook.code(2).locator(".jp-InputArea-prompt").click()
+    page.evaluate("() => window.jupyterapp.commands.execute('notebook:clear-cell-output')")
+    notebook.run(4)
+    assert answer(notebook, 4) == "0 watching"
+
+    notebook.run(5)
+    expect(notebook.monitor(5).locator(".iw-badge")).to_contain_text("In Progress")
+    notebook.run(6)
+    notebook.run(4)
+    assert answer(notebook, 4) == "0 watching"
+    notebook.run(7)
+    page.evaluate(
+        "() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()"
+    )
+    expect(page.locator(".jp-NotebookPanel:visible")).not_to_contain_text("Error")
+    assert page.problems == []
+
+
+def answer(notebook: Notebook, number: int) -> str:
+    """What a code cell returned, as text."""
+    return notebook.code(number).locator(".jp-OutputArea-executeResult pre").inner_text().strip("'")
 
 
 @pytest.mark.full

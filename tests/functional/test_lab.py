@@ -142,6 +142,7 @@ def test_a_download_goes_beside_the_notebook_that_asks_for_it(server, finished, 
     assert (server.root / shown / "file_7.txt").read_text() == "x" * 7
 
 
+@pytest.mark.fault(110)
 @pytest.mark.parametrize("place", ["inductiva_output", "task", "outputs", "folder"])
 def test_a_link_that_leads_outside_is_refused(server, finished, folder, tmp_path, place):
     """The folder of all downloads, of the task, of its files, and the notebook's own."""
@@ -177,6 +178,7 @@ def test_a_link_to_a_folder_inside_is_followed(server, finished, folder):
     assert (folder / "real" / finished / "outputs" / "file_7.txt").is_file()
 
 
+@pytest.mark.fault(110)
 @pytest.mark.parametrize(
     ("folder", "kind"),
     [
@@ -206,6 +208,7 @@ def test_folders_that_are_none_are_refused(server, finished, folder, kind, metho
     assert str(server.root) not in json.dumps(answer)
 
 
+@pytest.mark.fault(110)
 def test_a_batch_goes_beside_the_notebook_and_follows_no_link_outside(
     server, finished, folder, tmp_path
 ):
@@ -360,6 +363,7 @@ def test_a_page_that_closes_its_stream_frees_its_listeners(server, running):
     assert server.subscribe(stream.page, "tasks").status_code == 404
 
 
+@pytest.mark.fault(111)
 def test_a_page_that_connects_anew_ends_its_older_stream(server):
     with Stream(server) as old:
         old.next()
@@ -370,6 +374,7 @@ def test_a_page_that_connects_anew_ends_its_older_stream(server):
             assert server.subscribe(new.page, "tasks").ok
 
 
+@pytest.mark.fault(111)
 def test_fifty_idle_pages_cost_no_threads_and_all_hear_the_same(server, engine):
     process = psutil.Process(server.process.pid)
     with contextlib.ExitStack() as pages:
@@ -512,6 +517,26 @@ def test_requests_that_overtake_one_another_end_with_the_newest_wish():
     assert service.open == []
 
 
+def test_a_listener_is_behind_until_the_page_has_read():
+    service = Listening()
+
+    async def scene():
+        stream = PageStream(asyncio.get_running_loop())
+        stream.want(["a"])
+        await asyncio.to_thread(stream.follow, service)
+        (listener,) = service.open
+        assert not listener.is_behind()
+        for number in range(20):
+            stream.tell({"kind": "event", "number": number})
+        assert listener.is_behind()
+        for _ in range(15):
+            await stream.next(1)
+        assert not listener.is_behind()
+        stream.close()
+
+    asyncio.run(scene())
+
+
 def test_a_stream_that_closes_while_it_subscribes_leaves_no_listener():
     service = Listening()
 
@@ -531,6 +556,7 @@ def test_a_stream_that_closes_while_it_subscribes_leaves_no_listener():
     assert service.open == []
 
 
+@pytest.mark.fault(111)
 def test_a_page_that_reads_too_slowly_loses_its_stream_and_its_listeners():
     service = Listening()
 
@@ -560,6 +586,7 @@ class OpenEventsHandler(RequestHandler):
         self.state = SimpleNamespace(pages=pages, set_pace=lambda: None)
 
 
+@pytest.mark.fault(111)
 def test_a_page_that_takes_nothing_is_cut_off(monkeypatch):
     """As the page of a computer that sleeps: its socket is open, and full."""
     monkeypatch.setattr(handlers, "WRITE_S", 0.1)
@@ -647,4 +674,4 @@ def test_a_page_that_spares_the_service_is_heard_and_a_shorter_pause_begins_at_o
 def test_static_files_exist():
     from inductiva_widgets.lab.handlers import STATIC
 
-    assert (Path(STATIC) / "widget.js").is_file()
+    assert (Path(STATIC) / "monitor.js").is_file()

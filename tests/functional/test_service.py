@@ -196,6 +196,7 @@ def test_an_unknown_task_is_said_to_be_unknown(service, method):
         service.call(method, {"task_id": "nosuchtasknosuchtasknosuch"})
 
 
+@pytest.mark.fault(87)
 @pytest.mark.parametrize("method", ["task.get", "task.kill", "outputs.list", "outputs.download"])
 @pytest.mark.parametrize("task_id", [None, 7, "", "../users/info", "a/b", ["x"], {}])
 def test_what_is_no_id_is_refused_by_every_method(service, method, task_id):
@@ -232,6 +233,7 @@ def test_the_list_has_the_newest_task_first_and_the_total(service, engine, finis
     assert all(msgspec.convert(task, TaskSummary, strict=True) for task in result["tasks"])
 
 
+@pytest.mark.fault(91)
 @pytest.mark.parametrize("last_n", [0, -1, 501, True, "5", None, 1.5])
 def test_a_wrong_count_of_tasks_is_refused(service, last_n):
     with pytest.raises(errors.UserInputError):
@@ -244,6 +246,7 @@ def test_a_wrong_status_is_refused(service, status):
         service.call("tasks.list", {"last_n": 1, "status": status})
 
 
+@pytest.mark.fault(109)
 @pytest.mark.parametrize("method", ["", "task", "close", "__class__", None, 3, ["task.get"], {}])
 def test_an_unknown_method_is_refused(service, method):
     with pytest.raises(errors.UserInputError, match="no method"):

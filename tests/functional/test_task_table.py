@@ -62,7 +62,7 @@ def test_a_table_shows_all_tasks_and_how_many_there_are(backend, three):
     newest = [task.id for task in iw.tasks.get(2, backend=backend)]
     assert [task["task_id"] for task in result["tasks"]] == newest
     assert result["total"] >= 3
-    assert (table.view, table.last_n, table.is_chosen) == ("table", 2, False)
+    assert (table.last_n, table.is_chosen) == (2, False)
 
 
 @pytest.mark.parametrize("kind", ["list", "ids", "frame"])
@@ -334,6 +334,7 @@ def test_tasks_named_by_hand_are_asked_for_once_and_unknown_ones_say_so(backend,
     assert "Not asked yet" in data["text/html"]
 
 
+@pytest.mark.fault(104)
 def test_no_list_is_too_long_or_its_names_too_wild_for_a_notebook(backend, engine):
     wild = EVIL + "&\"'<>" * 20 + "\u202e\U0001f600" * 20
     records = {
@@ -357,6 +358,7 @@ def test_no_list_is_too_long_or_its_names_too_wild_for_a_notebook(backend, engin
     assert "\u202e" not in data["text/html"] + data["text/plain"]
 
 
+@pytest.mark.fault(108)
 def test_nothing_secret_is_in_what_a_notebook_saves(engine, backend, three):
     tasks = got(three, backend)
     data, _ = tasks._repr_mimebundle_()

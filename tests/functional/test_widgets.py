@@ -19,7 +19,7 @@ from comm.base_comm import BaseComm
 from ipywidgets.widgets.widget import _instances
 from raw_engine import wait_until
 
-from inductiva_widgets import Task, TaskMonitor
+from inductiva_widgets import Task, TaskMonitor, TaskTable
 from inductiva_widgets import backend as backends
 from inductiva_widgets.api.config import ApiKey, Config, normalise_url
 from inductiva_widgets.api.http import ApiTransport
@@ -28,6 +28,7 @@ from inductiva_widgets.errors import UserInputError
 from inductiva_widgets.notebook import display, magics
 from inductiva_widgets.service import dispatch
 
+FIRST_PAINT = 45_000  # bytes with gzip
 EVIL = "<img src=x onerror=alert(1)>"
 WIDGET_MIME = "application/vnd.jupyter.widget-view+json"
 TASK_MIME = "application/vnd.inductiva.task+json"
@@ -112,8 +113,8 @@ def notebook(monkeypatch):
     monkeypatch.setattr(backends, "_default", None)
     made_before = set(_instances)
     yield
-    for key in set(_instances) - made_before:
-        _instances[key].close()
+    for widget in [one for key, one in _instances.items() if key not in made_before]:
+        widget.close()
     for service in services.values():
         service.close()
 
@@ -259,6 +260,7 @@ def test_a_repeated_call_that_has_ended_is_answered_again_and_not_run_again(moni
     assert blocked.ran == ["task.get"]
 
 
+@pytest.mark.fault(107)
 def test_a_repeated_call_that_still_runs_is_acked_and_answered_once(monitor, view, blocked):
     for _ in range(5):
         view.call("task.get", {"task_id": monitor.task_id})
@@ -271,6 +273,7 @@ def test_a_repeated_call_that_still_runs_is_acked_and_answered_once(monitor, vie
     assert blocked.ran == ["task.get", "task.get"]
 
 
+@pytest.mark.fault(107)
 def test_the_same_call_from_many_threads_runs_once(monitor, view, blocked):
     barrier = threading.Barrier(8)
 
@@ -326,6 +329,24 @@ def test_the_handler_returns_at_once_while_the_service_is_blocked(monitor, view,
             waiting.remove(message["id"])
 
 
+@pytest.mark.parametrize("kind", [TaskMonitor, TaskTable])
+def test_what_a_first_paint_needs_is_small(kind):
+    assert len(gzip.compress(str(kind._esm).encode(), 9)) <= FIRST_PAINT
+
+
+def test_the_parts_of_a_view_come_also_while_all_workers_wait(monitor, view, blocked):
+    for number in range(dispatch.WORKERS):
+        view.call("outputs.cancel", {}, call_id=f"n{number}")
+        blocked.started.get(timeout=20)
+
+    view.call("view.parts", {}, call_id="parts")
+
+    message, (module,) = view.answer("parts")
+    assert message["result"] == {}
+    assert gzip.decompress(module) == monitor._parts.read_bytes()
+
+
+@pytest.mark.fault(100)
 def test_a_call_that_cannot_be_run_any_more_is_answered(monitor, view):
     monitor._service.close()
 
@@ -413,6 +434,31 @@ def test_an_observer_that_fails_does_not_silence_the_view(backend, finished):
     view.next_event("task", status="success")
 
     assert monitor.status == "success"
+
+
+def test_a_running_log_comes_through_the_comm_and_only_that_of_its_own_task(engine, backend):
+    files = {"run.py": "import time\nprint('hello', flush=True)\ntime.sleep(60)\n"}
+    task_id = engine.submit("python run.py", files=files)
+    other = engine.submit("python run.py", files=files)
+    engine.reach(task_id, "computation-started")
+    engine.reach(other, "computation-started")
+    monitor = TaskMonitor(Task(task_id, backend=backend))
+    view = View(monitor)
+    try:
+        view.send({"kind": "subscribe", "topic": f"logs/{other}"})
+        view.send({"kind": "subscribe", "topic": f"logs/{other}#{task_id}"})
+        view.send({"kind": "subscribe", "topic": f"logs/{task_id}#iw1"})
+        text = ""
+        while "hello" not in text:
+            message, _ = view.next()
+            if message["kind"] == "event":
+                assert message["topic"] == f"logs/{task_id}#iw1"
+                text += "".join(chunk["text"] for chunk in message["event"]["chunks"])
+    finally:
+        monitor.close()
+        for each in (task_id, other):
+            engine.call("POST", f"/tasks/{each}/kill")
+            engine.finish(each)
 
 
 def test_status_can_be_observed(engine, backend):
@@ -523,6 +569,7 @@ def settled(monitor):
     barrier.wait(10)
 
 
+@pytest.mark.fault(101)
 def test_events_come_after_subscribing_and_stop_after_unsubscribing(monitor, view, backend):
     topic = f"task/{monitor.task_id}"
     view.send({"kind": "subscribe", "topic": topic})
@@ -574,6 +621,7 @@ def test_a_monitor_speaks_of_its_own_task_only(monitor, view, backend, topic):
     assert watched(backend) == []
 
 
+@pytest.mark.fault(101)
 def test_close_may_be_called_twice_and_frees_everything(monitor, view, backend):
     view.send({"kind": "subscribe", "topic": f"task/{monitor.task_id}"})
     view.next_event("task")
@@ -597,6 +645,7 @@ def test_a_subscription_on_its_way_does_not_survive_close(monitor, view, backend
     assert monitor._service.hub._listeners == {}
 
 
+@pytest.mark.fault(100)
 def test_an_answer_that_comes_after_close_goes_nowhere_and_raises_nothing(
     monitor, view, blocked, caplog
 ):
@@ -610,6 +659,7 @@ def test_an_answer_that_comes_after_close_goes_nowhere_and_raises_nothing(
     assert not [r for r in caplog.records if r.name.startswith("inductiva_widgets")]
 
 
+@pytest.mark.fault(101)
 def test_the_page_that_closes_the_comm_closes_nothing_twice(monitor, view):
     view.comm.handle_close({"content": {}})
     monitor.close()
@@ -663,6 +713,7 @@ def test_an_official_task_of_another_account_is_refused(backend, finished, monke
     assert "another-key" not in str(refused.value)
 
 
+@pytest.mark.fault(101)
 def test_a_task_has_one_monitor_until_that_is_closed(backend, finished):
     task = Task(finished, backend=backend)
     first = task.monitor()
@@ -670,6 +721,30 @@ def test_a_task_has_one_monitor_until_that_is_closed(backend, finished):
     assert Task(finished, backend=backend).monitor() is first
     first.close()
     assert task.monitor() is not first
+
+
+@pytest.mark.fault(101)
+def test_a_cell_run_a_hundred_times_costs_what_one_costs(backend, engine, requests_sent):
+    task_id = engine.submit("sleep 60")
+    engine.reach(task_id, "computation-started")
+    task = Task(task_id, backend=backend)
+    task._repr_mimebundle_()
+    view = View(task.monitor())
+    view.send({"kind": "subscribe", "topic": f"task/{task_id}"})
+    view.next_event("task")
+    threads, asked = threading.active_count(), len(requests_sent)
+
+    for _ in range(100):
+        Task(task_id, backend=backend)._repr_mimebundle_()
+
+    assert list(display._monitors.values()) == [task.monitor()]
+    assert threading.active_count() <= threads
+    # The one poller asks for the status only, as long as that stays the same.
+    assert f"GET /tasks/{task_id}" not in requests_sent[asked:]
+    task.monitor().close()
+    wait_until(lambda: threading.active_count() < threads)
+    engine.call("POST", f"/tasks/{task_id}/kill")
+    engine.finish(task_id)
 
 
 # -- representations ---------------------------------------------------------------------------
@@ -708,6 +783,7 @@ def test_a_finished_tasks_bundle_has_the_same_bytes_in_another_session(engine, b
     assert one["text/html"] == two["text/html"]
 
 
+@pytest.mark.fault(108)
 def test_our_own_type_names_the_task_and_holds_no_secret(backend, engine, finished):
     data, _ = Task(finished, backend=backend)._repr_mimebundle_()
     ours = data[TASK_MIME]
@@ -722,6 +798,7 @@ def test_our_own_type_names_the_task_and_holds_no_secret(backend, engine, finish
     assert len(json.dumps(data)) < 16_000
 
 
+@pytest.mark.fault(104)
 def test_names_from_elsewhere_are_shown_as_text(engine, backend):
     task_id = engine.run("true", simulator_name_alias=EVIL)["task_id"]
 

@@ -5,6 +5,7 @@ import { ISettingRegistry } from "@jupyterlab/settingregistry";
 import { IStatusBar } from "@jupyterlab/statusbar";
 import { Token } from "@lumino/coreutils";
 import { codeFor } from "../list/tasks";
+import { setPartsSource } from "../part-loader";
 import { askForKey, startEngine } from "./account-dialogs";
 import { addCommands, OPEN_TASK, openArgs } from "./commands";
 import { CodeInserter } from "./insert";
@@ -12,11 +13,14 @@ import { Notices } from "./notices";
 import { NoticesFeed } from "./notices-feed";
 import { Page } from "./page";
 import { TaskPanel } from "./panel";
+import { partsOfServer } from "./parts";
 import { taskRendererFactory } from "./renderer";
 import { guardSingleKeys } from "./single-keys";
 import { showRunning } from "./status-bar";
 import { makeTab, type TaskPlace, type TaskTab, tabId } from "./tab";
 import type { ViewRights } from "./view-connection";
+
+setPartsSource(partsOfServer);
 
 const PLUGIN = "inductiva-widgets:plugin";
 const HINT_MS = 6000;

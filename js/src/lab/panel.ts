@@ -1,8 +1,8 @@
 import { Widget } from "@lumino/widgets";
 import { effect, signal, untracked } from "@preact/signals";
 import type { TaskListHost } from "../list/host";
+import { type MountedTaskList, mountTaskList } from "../list-view";
 import type { BackendName } from "../protocol";
-import { type MountedTaskList, mountTaskList } from "../view";
 import type { BackendEntry } from "./account";
 import { taskIcon } from "./icon";
 import type { ServerConnection } from "./server-connection";

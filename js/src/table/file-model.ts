@@ -225,7 +225,7 @@ export class FileModel {
     if (pattern.isGlob) {
       for (let file = 0; file < this.count; file += 1) {
         const end = (starts[file + 1] as number) - 1;
-        hits[file] = Number(fitsGlob(pattern.text, text, starts[file] as number, end));
+        hits[file] = Number(fitsGlob(pattern, text, starts[file] as number, end));
       }
       return hits;
     }

@@ -3,13 +3,16 @@ export interface Pattern {
   /** In lower case. */
   text: string;
   isGlob: boolean;
+  // `**/` may also stand for no folder at all: the glob without it.
+  flat: string;
 }
 
 /** `null`: nothing is searched. */
 export function readPattern(query: string): Pattern | null {
   const text = query.trim().toLowerCase();
   if (text === "" || text.includes("\n")) return null;
-  return { text, isGlob: /[*?]/.test(text) };
+  const flat = text.replace(/^(\*\*\/)+/, "").replaceAll("/**/", "/");
+  return { text, isGlob: /[*?]/.test(text), flat };
 }
 
 const ANY = 0x3f; // ?
@@ -20,11 +23,9 @@ const SLASH = 0x2f;
  * Whether a path in `text[from, end)` fits a glob: as a whole, or from one of its folders on, so that
  * `vtk/*.vtk` finds `run/vtk/a.vtk` too. `*` and `?` stay within a name, `**` does not.
  */
-export function fitsGlob(glob: string, text: string, from: number, end: number): boolean {
-  const flat = glob.replace(/^(\*\*\/)+/, "").replaceAll("/**/", "/");
+export function fitsGlob({ text: glob, flat }: Pattern, text: string, from: number, end: number): boolean {
   for (let start = from; ; ) {
     if (fitsFrom(glob, text, start, end)) return true;
-    // `**/` also stands for no folder at all.
     if (flat !== glob && fitsFrom(flat, text, start, end)) return true;
     // Not indexOf: without a slash that would search all names behind this one.
     while (start < end && text.charCodeAt(start) !== SLASH) start += 1;

@@ -25,7 +25,9 @@ export function Badge({ task, old, failed }: { task: TaskSummary | null; old: bo
   return (
     <span class={className} data-status={task.status}>
       <Icon name={look.icon} className={look.turns ? "iw-turn" : ""} />
-      <span class="iw-cut">{old ? pastWord(task) : statusWord(task)}</span>
+      <span class="iw-cut" title={task.status_alias}>
+        {old ? pastWord(task) : statusWord(task)}
+      </span>
     </span>
   );
 }

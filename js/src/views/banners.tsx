@@ -1,10 +1,8 @@
-import type { ComponentChildren } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { formatAge, formatClock, formatCost, formatDuration, shortId } from "../format";
-import type { IconName } from "../icons";
-import type { ServiceError } from "../protocol";
 import { runtimeSeconds } from "../status";
 import type { Failure, MonitorStore } from "../store";
+import { Banner, ErrorText, sentence } from "./banner";
 import { Icon } from "./icon";
 
 /** All that speaks up between the phases and the tabs, the most urgent first. */
@@ -18,37 +16,6 @@ export function Banners({ store }: { store: MonitorStore }) {
       <FailedAct store={store} />
     </>
   );
-}
-
-interface BannerProps {
-  tone: "warn" | "err" | "";
-  icon: IconName;
-  role?: "status" | "alert";
-  children: ComponentChildren;
-  actions?: ComponentChildren;
-}
-
-export function Banner({ tone, icon, role = "status", children, actions }: BannerProps) {
-  return (
-    <div class={`iw-ban ${tone}`} role={role}>
-      <Icon name={icon} />
-      <div>{children}</div>
-      {actions !== undefined && <div class="act">{actions}</div>}
-    </div>
-  );
-}
-
-export function ErrorText({ error }: { error: ServiceError }) {
-  return (
-    <>
-      <strong>{sentence(error.message)}</strong>
-      {error.hint !== "" && <span class="more"> {sentence(error.hint)}</span>}
-    </>
-  );
-}
-
-export function sentence(text: string): string {
-  return /[.!?…]$/.test(text) ? text : `${text}.`;
 }
 
 function KillQuestion({ store }: { store: MonitorStore }) {

@@ -13,7 +13,7 @@ import {
 import type { ComparedInputs, ServiceError, TaskComparison, TaskDetails, TaskSummary } from "../protocol";
 import { runtimeSeconds, statusWord } from "../status";
 import { StatusIcon } from "./badge";
-import { Banner, ErrorText } from "./banners";
+import { Banner, ErrorText } from "./banner";
 import { Icon } from "./icon";
 
 interface Props {
@@ -58,8 +58,10 @@ function Table({ found }: { found: TaskComparison }) {
   const [first, second] = found.details;
   if (a === undefined || b === undefined || first === undefined || second === undefined) return null;
   return (
-    <div class="iw-cmp">
-      <table aria-label="Comparison of two tasks">
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keys.
+    // biome-ignore lint/a11y/useSemanticElements: no fieldset: it only scrolls.
+    <div class="iw-cmp" role="group" aria-label="Comparison of two tasks" tabIndex={0}>
+      <table>
         <thead>
           <tr>
             <td />

@@ -142,12 +142,14 @@ function Actions({ store, model }: PartProps) {
           type="button"
           class="iw-b"
           disabled={disabled}
-          aria-label={`Download all ${countOf(all, "file")}, ${formatSize(allBytes)}`}
           title="Download all (Shift+D)"
           onClick={() => start("all")}
         >
           <Icon name="download" className="s" />
-          {some ? `All ${formatCount(all)}` : `Download all ${formatCount(all)}`}
+          <span>
+            {some ? "All" : "Download all"} {formatCount(all)}
+            <span class="iw-vh"> {all === 1 ? "file" : "files"}, </span>
+          </span>
           <Size bytes={allBytes} />
         </button>
       )}
@@ -156,7 +158,6 @@ function Actions({ store, model }: PartProps) {
           type="button"
           class="iw-b primary"
           disabled={disabled}
-          aria-label={`Download ${countOf(files, "file")}, ${formatSize(bytes)}`}
           title="Download (D)"
           onClick={() => start("selection")}
         >
@@ -164,6 +165,7 @@ function Actions({ store, model }: PartProps) {
           <span>
             Download {formatCount(files)}
             <span class="opt"> {files === 1 ? "file" : "files"}</span>
+            <span class="iw-vh">, </span>
           </span>
           <Size bytes={bytes} />
         </button>

@@ -1,7 +1,7 @@
 import type { Cause, TaskSummary } from "../protocol";
 import { statusLook } from "../status";
 import type { MonitorStore } from "../store";
-import { Banner, sentence } from "./banners";
+import { Banner, sentence } from "./banner";
 import { CopyButton } from "./copy";
 
 /** Why a task ended badly: one sentence, what to do next, and the last lines of its log. */
@@ -52,8 +52,10 @@ function Tail({ store }: { store: MonitorStore }) {
   return (
     <section class="iw-tail" aria-label={`End of ${tail.file}`}>
       <header>
-        <b>{tail.file}</b>
-        <span>{tailWords(tail.lines.length, tail.total)}</span>
+        <b class="iw-cut" title={tail.file}>
+          {tail.file}
+        </b>
+        <span class="iw-nw">{tailWords(tail.lines.length, tail.total)}</span>
         <span class="iw-sp" />
         <button
           type="button"

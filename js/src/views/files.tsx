@@ -2,17 +2,18 @@ import type { ComponentChildren, RefObject } from "preact";
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { formatCount, formatSize } from "../format";
 import type { IconName } from "../icons";
-import type { TaskSummary } from "../protocol";
+import { partsState } from "../part-loader";
+import type { ServiceError, TaskSummary } from "../protocol";
 import type { MonitorStore } from "../store";
 import type { FileModel, Form } from "../table/file-model";
 import { COLUMNS, descendsFirst, FileTable } from "../table/file-table";
-import { Banner, ErrorText } from "./banners";
+import { Banner, ErrorText } from "./banner";
 import { DownloadBar } from "./download-bar";
 import { usualTime } from "./facts";
 import { Icon } from "./icon";
 import { useKeys } from "./keys";
 import { MenuButton } from "./pop-menu";
-import { Preview } from "./preview";
+import { WithParts } from "./with-parts";
 
 /** The tab of the output files. */
 export function Files({ store }: { store: MonitorStore }) {
@@ -72,7 +73,19 @@ function FilesBody({ store, search }: FilesProps) {
     case "none":
       if (store.loadError.value !== null) return <NotLoaded store={store} />;
       if (task === null) return <Skeleton />;
-      return task.is_terminal ? <NoFiles /> : <NotYet store={store} task={task} />;
+      if (task.is_terminal) return <NoFiles />;
+      return task.computation_started_at === null ? (
+        <NotYet store={store} task={task} />
+      ) : (
+        <WithParts peer={store.peer} meanwhile={<NotYet store={store} task={task} />}>
+          {({ LiveFiles }) => (
+            <LiveFiles
+              store={store}
+              otherwise={(error) => <NotYet store={store} task={task} error={error} />}
+            />
+          )}
+        </WithParts>
+      );
   }
 }
 
@@ -86,7 +99,14 @@ function Empty({ icon, title, children }: { icon: IconName; title: string; child
   );
 }
 
-function NotYet({ store, task }: { store: MonitorStore; task: TaskSummary }) {
+interface NotYetProps {
+  store: MonitorStore;
+  task: TaskSummary;
+  /** Why it is not known what there is by now. */
+  error?: ServiceError | null;
+}
+
+function NotYet({ store, task, error = null }: NotYetProps) {
   const usual = usualTime(task, store.details.details.value);
   return (
     <Empty icon="folder" title="No output files yet">
@@ -95,6 +115,11 @@ function NotYet({ store, task }: { store: MonitorStore; task: TaskSummary }) {
         on without it.
       </span>
       {usual !== null && <span class="iw-usual">{usual}</span>}
+      {error !== null && (
+        <span class="iw-usual">
+          What there is by now cannot be told. {error.message} {error.hint}
+        </span>
+      )}
     </Empty>
   );
 }
@@ -162,9 +187,18 @@ function FileList({ store, model, search }: FilesProps & { model: FileModel }) {
     if (wasOpen.current && opened === null) table.current?.focus();
     wasOpen.current = opened !== null;
   }, [opened]);
+  const close = () => store.files.preview.close();
+  const preview = opened !== null && (
+    <WithParts peer={store.peer} close={close}>
+      {({ Preview }) => <Preview store={store} opened={opened} close={close} />}
+    </WithParts>
+  );
+  // What cannot be looked into yet does not take the place of the list.
+  const isReady = partsState.value.kind === "ready";
   return (
-    <div class={opened === null ? "iw-split" : "iw-split open"}>
+    <div class={opened !== null && isReady ? "iw-split open" : "iw-split"}>
       <div class="iw-side-list">
+        {!isReady && preview}
         <Toolbar
           store={store}
           model={model}
@@ -186,7 +220,7 @@ function FileList({ store, model, search }: FilesProps & { model: FileModel }) {
           )}
         </div>
       </div>
-      {opened !== null && <Preview store={store} opened={opened} close={() => store.files.preview.close()} />}
+      {isReady && preview}
     </div>
   );
 }

@@ -1,4 +1,5 @@
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { saveChoice, savedChoice } from "../key-choice";
 import type { KeyMap, MonitorStore } from "../store";
 import { Icon } from "./icon";
 
@@ -33,6 +34,7 @@ export const KEY_HELP: readonly { about: string; keys: readonly [keys: string, d
     keys: [
       ["N, Shift+N", "Next hit, previous hit"],
       ["W", "Wrap lines"],
+      ["F", "Pause a log that is followed, follow on"],
     ],
   },
 ];
@@ -67,29 +69,9 @@ function isField(target: EventTarget | null): boolean {
   return target instanceof Element && target.matches("input, textarea, select");
 }
 
-const SETTING = "inductiva-widgets:single-keys";
-
 /** Whether single keys act: the user's own choice, else the host's. */
 function keysAct(store: MonitorStore): boolean {
   return (savedChoice() ?? store.options.singleKeys ?? true) === true;
-}
-
-/** What the user chose for all views; `undefined`: nothing yet. */
-export function savedChoice(): boolean | undefined {
-  try {
-    const saved = localStorage.getItem(SETTING);
-    return saved === null ? undefined : saved === "on";
-  } catch {
-    return undefined; // a frame without storage: then the choice lasts for the page
-  }
-}
-
-function saveChoice(on: boolean): void {
-  try {
-    localStorage.setItem(SETTING, on ? "on" : "off");
-  } catch {
-    // As above.
-  }
 }
 
 /** The sheet over the card that lists the keys. Esc closes it; the focus goes back to where it was. */

@@ -1,6 +1,7 @@
 import type { RefObject } from "preact";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { formatCount } from "../format";
+import { BOTH } from "../log-live";
 import {
   type Block,
   BODY_PADDING,
@@ -43,6 +44,7 @@ export function LogText({ store, log, pane }: LogTextProps) {
   const target = logs.target.value;
   const ruler = useRef<HTMLSpanElement>(null);
   log.wrapAt(logs.wraps.value ? view.columns : 0);
+  const follows = logs.state.value.kind === "live" && logs.live.follows;
   const windows = log.sections.map((section) =>
     log.window(section, view.top - MARGIN, view.top + view.height + MARGIN),
   );
@@ -52,10 +54,12 @@ export function LogText({ store, log, pane }: LogTextProps) {
     const element = pane.current;
     if (element === null) return;
     const shift = logs.takeShift();
-    if (target !== null) goTo(element, log, target);
+    if (follows) element.scrollTop = element.scrollHeight;
+    else if (target !== null) goTo(element, log, target);
     else if (shift !== 0) element.scrollTop += shift;
     if (target !== null && isThere(log, target)) logs.target.value = null;
-  }, [log, logs, version, target, pane, logs.wraps.value, view.columns, view.height]);
+  }, [log, logs, version, target, pane, follows, logs.wraps.value, view.columns, view.height]);
+  useHand(store, pane);
   useEffect(() => {
     const wanted = log.sections.flatMap((section, i) =>
       (windows[i]?.wanted ?? []).map((block: Block) => ({ section, block })),
@@ -78,11 +82,12 @@ export function LogText({ store, log, pane }: LogTextProps) {
         class={`iw-logs ${logs.wraps.value ? "wraps" : ""}`}
         ref={pane}
         role="region"
-        aria-label={log.file.name}
+        aria-label={log.file.name === BOTH ? "stdout.txt and stderr.txt" : log.file.name}
         // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls needs a stop
         tabIndex={0}
-        onWheel={() => {
+        onWheel={({ deltaY }) => {
           logs.target.value = null;
+          if (deltaY < 0 && (pane.current?.scrollTop ?? 0) > 0) logs.live.pause();
         }}
         onPointerDown={() => {
           logs.target.value = null;
@@ -97,6 +102,28 @@ export function LogText({ store, log, pane }: LogTextProps) {
       </div>
     </>
   );
+}
+
+/** A log that is followed is let go by scrolling up, and followed again at its end. */
+function useHand(store: MonitorStore, pane: RefObject<HTMLDivElement | null>): void {
+  const { logs } = store;
+  useEffect(() => {
+    const element = pane.current;
+    if (element === null) return undefined;
+    let { scrollTop: before, scrollHeight: height } = element;
+    const onScroll = () => {
+      const { scrollTop, scrollHeight, clientHeight } = element;
+      const isAtEnd = scrollHeight - scrollTop - clientHeight < LINE_HEIGHT;
+      const isLive = logs.state.peek().kind === "live";
+      // Where text was dropped or added meanwhile, the way of the hand cannot be told.
+      const moved = scrollHeight === height ? scrollTop - before : 0;
+      if (isLive && moved < 0 && !isAtEnd) logs.live.pause();
+      else if (isLive && moved > 0 && isAtEnd && logs.live.paused.peek()) logs.live.resume();
+      [before, height] = [scrollTop, scrollHeight];
+    };
+    element.addEventListener("scroll", onScroll, { passive: true });
+    return () => element.removeEventListener("scroll", onScroll);
+  }, [logs, pane]);
 }
 
 /** Tells what of the pane is seen, as often as that changes. */
@@ -165,6 +192,7 @@ interface CommandProps {
 function Command({ store, log, section, rows }: CommandProps) {
   const { logs } = store;
   const { part, isOpen } = section;
+  const isLive = logs.state.value.kind === "live";
   const marked = logs.marked.value;
   const query = logs.query.value;
   return (
@@ -189,8 +217,10 @@ function Command({ store, log, section, rows }: CommandProps) {
           class={`iw-log ${log.file.name === "stderr.txt" ? "err" : ""}`}
           style={{ height: `${section.height + 2 * BODY_PADDING}px` }}
         >
-          {part.lines === 0 && <p class="gap">Nothing was written here.</p>}
-          {section.skipped > 0 && (
+          {part.lines === 0 && (
+            <p class="gap">{isLive ? "Nothing has been written yet." : "Nothing was written here."}</p>
+          )}
+          {section.skipped > 0 && !isLive && (
             <p class="gap">{formatCount(section.skipped)} earlier lines are in the file only.</p>
           )}
           {rows.map((row, i) => (
@@ -232,10 +262,11 @@ interface LineProps {
 
 function Line({ shown, isMarked, isError, query }: LineProps) {
   const { line, top, height, row } = shown;
-  const look = `${isMarked ? "hit" : ""} ${isError ? "bad" : ""}`;
+  const mark = row?.mark;
+  const look = `${isMarked ? "hit" : ""} ${isError ? "bad" : ""} ${mark === "gap" ? "note" : (mark ?? "")}`;
   return (
     <div class={`ln ${look}`} style={{ top: `${top + BODY_PADDING}px`, height: `${height}px` }}>
-      <i>{line + 1}</i>
+      <i>{mark === undefined ? line + 1 : mark === "gap" ? "" : mark}</i>
       {row === null ? <span class="iw-sk" /> : <span>{row === null ? "" : pieces(row, query)}</span>}
     </div>
   );

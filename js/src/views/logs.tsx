@@ -2,25 +2,34 @@ import type { RefObject } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { formatCount, formatSize } from "../format";
 import type { IconName } from "../icons";
+import { BOTH } from "../log-live";
 import type { LogModel } from "../log-model";
 import { hasText } from "../logs-store";
 import type { MonitorStore } from "../store";
-import { Banner, ErrorText } from "./banners";
+import { Banner, ErrorText } from "./banner";
 import { CopyButton } from "./copy";
+import { Empty } from "./empty";
 import { Icon } from "./icon";
 import { useKeys } from "./keys";
+import { Dropped, FollowBar, NothingFollowed } from "./logs-live";
 import { LogText } from "./logs-text";
 
 /** The tab of the logs. */
 export function Logs({ store }: { store: MonitorStore }) {
   const { logs } = store;
-  const ended = store.task.value?.is_terminal === true;
+  const task = store.task.value;
+  const ended = task?.is_terminal === true;
+  const begun = task?.computation_started_at != null;
   useEffect(() => {
     if (ended) void logs.load();
-  }, [logs, ended]);
+    else if (begun) logs.follow();
+  }, [logs, begun, ended]);
+  // The end of the task does not end it: the rest of the log may still be on its way.
+  useEffect(() => () => logs.live.stop(), [logs]);
   const state = logs.state.value;
-  if (store.task.value === null) return <LogSkeleton />;
-  if (!ended) return <NotYet store={store} />;
+  if (task === null) return <LogSkeleton />;
+  if (!ended && !begun) return <NotBegun />;
+  if (state.kind === "live" && !logs.live.hasText.value) return <NothingFollowed store={store} />;
   if (state.kind === "failed") return <NotRead store={store} />;
   if (state.kind === "none" || state.kind === "loading") {
     const waiting = state.kind === "loading" && state.waiting;
@@ -40,7 +49,12 @@ export function Logs({ store }: { store: MonitorStore }) {
       />
     );
   }
-  return <OpenLogs store={store} log={log} all={state.logs} />;
+  return (
+    <>
+      <OpenLogs store={store} log={log} all={state.logs} />
+      {state.kind === "live" && <FollowBar store={store} />}
+    </>
+  );
 }
 
 interface OpenLogsProps {
@@ -53,11 +67,17 @@ function OpenLogs({ store, log, all }: OpenLogsProps) {
   const search = useRef<HTMLInputElement>(null);
   const pane = useRef<HTMLDivElement>(null);
   const { logs } = store;
+  const isLive = logs.state.value.kind === "live";
   useKeys(store, {
     "/": () => search.current?.focus(),
     n: () => logs.step(1),
     N: () => logs.step(-1),
     w: () => logs.toggleWrap(),
+    f: () => {
+      if (logs.state.peek().kind !== "live") return;
+      if (logs.live.paused.peek()) logs.live.resume();
+      else logs.live.pause();
+    },
   });
   return (
     <>
@@ -71,14 +91,14 @@ function OpenLogs({ store, log, all }: OpenLogsProps) {
               aria-pressed={file.name === log.file.name}
               onClick={() => logs.show(file.name)}
             >
-              {file.name.replace(/\.txt$/, "")}
+              {file.name === BOTH ? "Both" : file.name.replace(/\.txt$/, "")}
               {file.errors.length > 0 && <span class="iw-dot" title="Tells of errors" />}
             </button>
           ))}
         </fieldset>
         <Search store={store} field={search} pane={pane} />
         <span class="iw-sp" />
-        <span class="iw-m iw-nw opt">{formatSize(log.file.size)}</span>
+        {!isLive && <span class="iw-m iw-nw opt">{formatSize(log.file.size)}</span>}
         <span class="iw-acts">
           <button
             type="button"
@@ -116,7 +136,8 @@ function OpenLogs({ store, log, all }: OpenLogsProps) {
           {log.file.name} for the rest.
         </p>
       )}
-      {hasText(log) || log.hasHeads ? (
+      {isLive && <Dropped log={log} version={logs.version.value} />}
+      {hasText(log) || log.hasHeads || isLive ? (
         <LogText store={store} log={log} pane={pane} />
       ) : (
         <Empty icon="file" title={`${log.file.name} is empty`} text="Nothing was written to it." />
@@ -202,18 +223,9 @@ function selectedIn(element: HTMLElement | null): string {
     : "";
 }
 
-function NotYet({ store }: { store: MonitorStore }) {
-  const begun = store.task.value?.computation_started_at !== null;
+function NotBegun() {
   return (
-    <Empty
-      icon="wait"
-      title={begun ? "The log comes with the end of the task" : "No log yet"}
-      text={
-        begun
-          ? "It is read from the outputs, which are stored when the task has ended."
-          : "The task has not begun to compute. Its log can be read when it has ended."
-      }
-    />
+    <Empty icon="wait" title="No log yet" text="The task has not begun to compute. Its log comes then." />
   );
 }
 
@@ -235,16 +247,6 @@ function NotRead({ store }: { store: MonitorStore }) {
     <Banner tone="err" icon="fail" role="alert" actions={again}>
       <ErrorText error={error} />
     </Banner>
-  );
-}
-
-export function Empty({ icon, title, text }: { icon: IconName; title: string; text: string }) {
-  return (
-    <div class="iw-empty">
-      <Icon name={icon} />
-      <b>{title}</b>
-      <span>{text}</span>
-    </div>
   );
 }
 

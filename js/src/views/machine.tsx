@@ -4,10 +4,11 @@ import { formatCount, formatSize } from "../format";
 import type { Measures } from "../machine-store";
 import type { MachineColumn, TaskDetails } from "../protocol";
 import type { MonitorStore } from "../store";
-import { Banner, ErrorText } from "./banners";
+import { Banner, ErrorText } from "./banner";
 import { Chart, type ChartSpec } from "./chart";
+import { Empty } from "./empty";
 import { Icon } from "./icon";
-import { Empty } from "./logs";
+import { MachineNow } from "./machine-live";
 
 /** The tab of the machine: what it did over time, and what it is. */
 export function Machine({ store }: { store: MonitorStore }) {
@@ -23,18 +24,29 @@ function Load({ store }: { store: MonitorStore }) {
   const { machine } = store;
   const task = store.task.value;
   const ended = task?.is_terminal === true;
+  const begun = task?.computation_started_at != null;
   useEffect(() => {
     if (ended) void machine.load();
-  }, [machine, ended]);
+    return begun && !ended ? machine.follow() : undefined;
+  }, [machine, begun, ended]);
   const state = machine.state.value;
   if (task === null) return <ChartSkeleton />;
-  if (!ended) {
+  if (!begun && !ended) {
     return (
       <Empty
         icon="wait"
-        title="The machine's load comes with the end of the task"
-        text="It is read from the outputs, which are stored when the task has ended."
+        title="No machine works on the task yet"
+        text="The task has not begun to compute. The load of its machine comes then."
       />
+    );
+  }
+  if (!ended) {
+    const isDrawn = state.kind === "ready" && state.measures.times.length > 1;
+    return (
+      <>
+        <MachineNow store={store} />
+        {isDrawn && <Charts store={store} measures={state.measures} />}
+      </>
     );
   }
   if (state.kind === "ready") {
@@ -91,31 +103,33 @@ function Charts({ store, measures }: { store: MonitorStore; measures: Measures }
 /** The charts in numbers, for those who do not see them. */
 function Numbers({ specs, samples }: { specs: readonly ChartSpec[]; samples: number }) {
   return (
-    <table class="iw-vh">
-      <caption>The machine's load in {formatCount(samples)} samples</caption>
-      <thead>
-        <tr>
-          <th scope="col">Measure</th>
-          <th scope="col">Least</th>
-          <th scope="col">Mean</th>
-          <th scope="col">Most</th>
-          <th scope="col">Last</th>
-        </tr>
-      </thead>
-      <tbody>
-        {specs.map(({ name, values, format }) => {
-          const { least, mean, most, last } = summaryOf(values);
-          return (
-            <tr key={name}>
-              <th scope="row">{name}</th>
-              {[least, mean, most, last].map((value, i) => (
-                <td key={i}>{format(value)}</td>
-              ))}
-            </tr>
-          );
-        })}
-      </tbody>
-    </table>
+    <div class="iw-vh">
+      <table>
+        <caption>The machine's load in {formatCount(samples)} samples</caption>
+        <thead>
+          <tr>
+            <th scope="col">Measure</th>
+            <th scope="col">Least</th>
+            <th scope="col">Mean</th>
+            <th scope="col">Most</th>
+            <th scope="col">Last</th>
+          </tr>
+        </thead>
+        <tbody>
+          {specs.map(({ name, values, format }) => {
+            const { least, mean, most, last } = summaryOf(values);
+            return (
+              <tr key={name}>
+                <th scope="row">{name}</th>
+                {[least, mean, most, last].map((value, i) => (
+                  <td key={i}>{format(value)}</td>
+                ))}
+              </tr>
+            );
+          })}
+        </tbody>
+      </table>
+    </div>
   );
 }
 

@@ -6,6 +6,7 @@ import { FailureReport } from "./failure";
 import { Head } from "./head";
 import { KeySheet, runKey, useKeys } from "./keys";
 import { PhaseStrip } from "./phases";
+import { Simulated } from "./simulated";
 import { TabPanel, Tabs } from "./tabs";
 
 /** One task: state, facts, phases, acts, and the tabs. */
@@ -46,6 +47,7 @@ export function Monitor({ store }: { store: MonitorStore }) {
         <Head store={store} />
         <Facts store={store} />
         <PhaseStrip store={store} />
+        <Simulated store={store} />
         <FailureReport store={store} />
         <div class="iw-main" style={{ "--rows": rowsOf(store) }}>
           <Banners store={store} />
@@ -65,7 +67,8 @@ export function Monitor({ store }: { store: MonitorStore }) {
 function rowsOf(store: MonitorStore): number {
   const files = store.files.state.value;
   const count = files.kind === "ready" ? files.model.count : (store.task.value?.output_files ?? 0);
-  return Math.min(13, Math.max(store.task.value?.is_terminal === true ? 6 : 4, count));
+  const least = store.hasComputed.value ? 10 : store.task.value?.is_terminal === true ? 6 : 4;
+  return Math.min(13, Math.max(least, count));
 }
 
 /** What had the focus when something opened gets it back when that closes, else what `selector` finds. */

@@ -5,7 +5,7 @@ import { isEmptyCell, MOST_COLUMNS, MOST_ROWS, readCsv } from "../preview/csv";
 import { drawPoints, planeOf } from "../preview/draw";
 import { MOST_PIXELS, pictureSize } from "../preview/picture";
 import type { Opened, PreviewStore } from "../preview/store";
-import { decode, hexLines, linesOf, prettyJson } from "../preview/text";
+import { decode, hexLines, linesOf } from "../preview/text";
 import { type PointCloud, readPoints } from "../preview/vtk";
 
 type Part = NonNullable<Opened["part"]>;
@@ -32,7 +32,7 @@ function Facts({ rows }: { rows: readonly (readonly [name: string, value: Compon
   );
 }
 
-function Note({ children }: { children: ComponentChildren }) {
+export function Note({ children }: { children: ComponentChildren }) {
   return <p class="iw-pvnote">{children}</p>;
 }
 
@@ -116,7 +116,7 @@ interface LinesProps {
 }
 
 /** Two columns of text, not an element a line: there may be twenty thousand. */
-function Lines({ lines, numbered, onNearEnd, atEnd = false }: LinesProps) {
+export function Lines({ lines, numbered, onNearEnd, atEnd = false }: LinesProps) {
   const box = useRef<HTMLElement>(null);
   const numbers = useMemo(() => lines.map((_, i) => i + 1).join("\n"), [lines]);
   const text = useMemo(() => lines.join("\n"), [lines]);
@@ -142,32 +142,6 @@ function Lines({ lines, numbered, onNearEnd, atEnd = false }: LinesProps) {
       )}
       <pre>{text}</pre>
     </section>
-  );
-}
-
-export function Json(props: PartProps) {
-  const { store, opened, part, text } = props;
-  const isWhole = part.bytes.length >= opened.size;
-  const tidy = useMemo(() => (isWhole ? prettyJson(text) : null), [text, isWhole]);
-  const lines = useMemo(() => linesOf(tidy ?? "", false), [tidy]);
-  // Only a whole file can be laid out.
-  useEffect(() => {
-    if (!isWhole) void store.more();
-  }, [store, isWhole, part]);
-  if (!isWhole) return <TextPart {...props} />;
-  if (tidy === null) {
-    return (
-      <>
-        <TextPart {...props} />
-        <Note>This is not valid JSON: shown as it is.</Note>
-      </>
-    );
-  }
-  return (
-    <>
-      <Lines lines={lines.lines} numbered />
-      <Note>{countOf(lines.lines.length, "line")}, spaces added. Numbers keep all their digits.</Note>
-    </>
   );
 }
 

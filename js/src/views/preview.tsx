@@ -4,9 +4,10 @@ import type { Opened } from "../preview/store";
 import { decode } from "../preview/text";
 import type { PreviewKind } from "../protocol";
 import type { MonitorStore } from "../store";
-import { ErrorText } from "./banners";
+import { ErrorText } from "./banner";
 import { Icon } from "./icon";
-import { Binary, Json, type PartProps, Picture, Points, Table, TextPart } from "./preview-kinds";
+import { Json } from "./preview-json";
+import { Binary, type PartProps, Picture, Points, Table, TextPart } from "./preview-kinds";
 
 interface Props {
   store: MonitorStore;

@@ -2,7 +2,7 @@ import { render } from "preact";
 import { countOf, formatClock, formatDuration, formatSize, formatStamp, shortId } from "../format";
 import type { ServiceError } from "../protocol";
 import { statusLook } from "../status";
-import { Banner, ErrorText } from "./banners";
+import { Banner, ErrorText } from "./banner";
 import { Icon } from "./icon";
 
 /** What a notebook file remembers of a task. */

@@ -1,24 +1,12 @@
-import type { ComponentType } from "preact";
+import type { ComponentChildren } from "preact";
 import { useRef } from "preact/hooks";
 import { formatCount } from "../format";
 import { type MonitorStore, TABS, type Tab } from "../store";
-import { Details } from "./details";
 import { DownloadBar } from "./download-bar";
 import { Files } from "./files";
-import { Logs } from "./logs";
-import { Machine } from "./machine";
+import { WithParts } from "./with-parts";
 
-interface TabView {
-  label: string;
-  body: ComponentType<{ store: MonitorStore }>;
-}
-
-const VIEWS: Record<Tab, TabView> = {
-  files: { label: "Files", body: Files },
-  logs: { label: "Logs", body: Logs },
-  machine: { label: "Machine", body: Machine },
-  details: { label: "Details", body: Details },
-};
+const LABELS: Record<Tab, string> = { files: "Files", logs: "Logs", machine: "Machine", details: "Details" };
 
 /** The tabs; one stop of the Tab key, the arrows move between them. */
 export function Tabs({ store }: { store: MonitorStore }) {
@@ -49,7 +37,7 @@ export function Tabs({ store }: { store: MonitorStore }) {
             store.tab.value = tab;
           }}
         >
-          {VIEWS[tab].label}
+          {LABELS[tab]}
           {tab === "files" && <FileCount store={store} />}
         </button>
       ))}
@@ -82,7 +70,7 @@ function FileCount({ store }: { store: MonitorStore }) {
 /** The open tab. A download that runs is seen from every tab. */
 export function TabPanel({ store }: { store: MonitorStore }) {
   const tab = store.tab.value;
-  const Body = VIEWS[tab].body;
+  const listed = store.files.state.value.kind === "ready";
   return (
     <div
       class={`iw-tabpanel ${tab}`}
@@ -90,10 +78,22 @@ export function TabPanel({ store }: { store: MonitorStore }) {
       id={`${store.uid}-panel`}
       aria-labelledby={`${store.uid}-${tab}`}
       // What scrolls must be reached by keys; file list and log text are stops of their own.
-      tabIndex={tab === "files" || tab === "logs" ? undefined : 0}
+      tabIndex={(tab === "files" && listed) || tab === "logs" ? undefined : 0}
     >
-      <Body store={store} />
+      {bodyOf(tab, store)}
       {tab !== "files" && store.files.download.value?.state === "running" && <DownloadBar store={store} />}
     </div>
+  );
+}
+
+function bodyOf(tab: Tab, store: MonitorStore): ComponentChildren {
+  if (tab === "files") return <Files store={store} />;
+  return (
+    <WithParts peer={store.peer}>
+      {({ Logs, Machine, Details }) => {
+        const Body = { logs: Logs, machine: Machine, details: Details }[tab];
+        return <Body store={store} />;
+      }}
+    </WithParts>
   );
 }

@@ -8,6 +8,7 @@ import { isQueued } from "../status";
 import type { TaskListStore } from "../task-list-store";
 import { FootLines, ProgressFoot } from "./foot";
 import { Icon } from "./icon";
+import { compareTicked } from "./task-list-hand";
 import { KeyForm, type TaskListProps } from "./task-list-states";
 
 /** Tasks named in a question; the rest is counted. */
@@ -62,7 +63,7 @@ function SelectBar({ store, host }: TaskListProps) {
           Clear
         </button>
         {size === 2 && host.onCompare !== undefined && (
-          <button type="button" class="iw-b" title="Compare (C)" onClick={() => compare({ store, host })}>
+          <button type="button" class="iw-b" title="Compare (C)" onClick={() => compareTicked(store, host)}>
             <Icon name="compare" className="s opt" />
             Compare
           </button>
@@ -92,12 +93,6 @@ function SelectBar({ store, host }: TaskListProps) {
       </div>
     </div>
   );
-}
-
-/** Two ticked tasks beside each other; other numbers of them have no such view. */
-export function compare({ store, host }: TaskListProps): void {
-  const { selected } = store.acts;
-  if (selected.peek().size === 2) host.onCompare?.([...selected.peek()]);
 }
 
 /** `1 running, 1 waiting · no files to download yet`. */

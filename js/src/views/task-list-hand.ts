@@ -3,6 +3,12 @@ import { codeFor } from "../list/tasks";
 import { Layout } from "../list/virtual";
 import type { TaskListStore } from "../task-list-store";
 
+/** Shows two ticked tasks beside each other; other numbers of them have no such view. */
+export function compareTicked({ acts }: TaskListStore, host: TaskListHost): void {
+  const ticked = [...acts.selected.peek()];
+  if (ticked.length === 2) host.onCompare?.(ticked);
+}
+
 /** What keys and clicks on rows do. */
 export class Hand {
   layout: Layout = new Layout([], 1, 0);

@@ -188,7 +188,7 @@ function Loaded({ store }: { store: TaskListStore }) {
     <>
       {store.complete.value ? "newest " : ""}
       {formatCount(length)} of {total}
-      {store.complete.value ? "" : " loaded"}
+      {!store.complete.value && <span class="opt"> loaded</span>}
     </>
   );
 }

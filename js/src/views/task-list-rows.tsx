@@ -303,15 +303,17 @@ function ColumnHeads({ store, host }: TaskListProps) {
 function NoneFound({ store }: { store: TaskListStore }) {
   const query = store.query.value.trim();
   return (
-    <div class="iw-empty" role="presentation">
-      <b>{query === "" ? "No such task" : `No task matches “${query}”`}</b>
-      {store.loadingAll.value ? (
-        <span>Loading all {formatCount(store.total.value)}…</span>
-      ) : (
-        <button type="button" class="iw-link" onClick={() => store.showAll()}>
-          Show all tasks
-        </button>
-      )}
+    <div role="row">
+      <div class="iw-empty" role="gridcell">
+        <b>{query === "" ? "No such task" : `No task matches “${query}”`}</b>
+        {store.loadingAll.value ? (
+          <span>Loading all {formatCount(store.total.value)}…</span>
+        ) : (
+          <button type="button" class="iw-link" onClick={() => store.showAll()}>
+            Show all tasks
+          </button>
+        )}
+      </div>
     </div>
   );
 }
@@ -322,17 +324,19 @@ function End({ store }: { store: TaskListStore }) {
   const total = store.total.value;
   if (length >= total) return null;
   return (
-    <p class="iw-end">
-      The newest {formatCount(length)} of {formatCount(total)} tasks{" "}
-      {store.loadingAll.value ? (
-        <span>· loading all…</span>
-      ) : (
-        !store.complete.value && (
-          <button type="button" class="iw-link" onClick={() => void store.loadAll()}>
-            Load all
-          </button>
-        )
-      )}
-    </p>
+    <div role="row">
+      <div class="iw-end" role="gridcell">
+        The newest {formatCount(length)} of {formatCount(total)} tasks{" "}
+        {store.loadingAll.value ? (
+          <span>· loading all…</span>
+        ) : (
+          !store.complete.value && (
+            <button type="button" class="iw-link" onClick={() => void store.loadAll()}>
+              Load all
+            </button>
+          )
+        )}
+      </div>
+    </div>
   );
 }

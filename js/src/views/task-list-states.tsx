@@ -4,7 +4,7 @@ import { formatClock, formatStamp } from "../format";
 import type { ListAccount, TaskListHost } from "../list/host";
 import type { ServiceError } from "../protocol";
 import type { TaskListStore } from "../task-list-store";
-import { ErrorText } from "./banners";
+import { ErrorText } from "./banner";
 import { Icon } from "./icon";
 
 export interface TaskListProps {

@@ -1,14 +1,15 @@
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { formatAge, formatCount } from "../format";
+import { savedChoice } from "../key-choice";
 import { hasFiles } from "../list/acts";
 import type { BackendName } from "../protocol";
 import type { TaskListStore } from "../task-list-store";
-import { Banner, ErrorText } from "./banners";
-import { savedChoice } from "./keys";
-import { ActsBar, compare } from "./task-list-acts";
+import { Banner, ErrorText } from "./banner";
+import { compareTicked } from "./task-list-hand";
 import { PanelFilters, PanelHead, TableFilters, TableHead } from "./task-list-head";
 import { type Form, TaskRows } from "./task-list-rows";
 import { AsOf, Keys, NoTasks, NotListed, type TaskListProps } from "./task-list-states";
+import { WithParts } from "./with-parts";
 
 /** Rows fold to two lines below this, and get column heads from it on. */
 const WIDE_FROM = 600;
@@ -69,13 +70,27 @@ export function TaskList({ store, host }: TaskListProps) {
         <TaskRows store={store} host={host} form={form} />
       )}
       {showsKeys && <Keys host={host} close={help} />}
-      <ActsBar store={store} host={host} />
+      {hasActs(store) && (
+        <WithParts peer={store.peer}>{({ ActsBar }) => <ActsBar store={store} host={host} />}</WithParts>
+      )}
       <Foot store={store} host={host} />
       <div class="iw-vh" role="status">
         {store.announcement.value}
       </div>
     </section>
   );
+}
+
+/** Whether the foot has more to say than what is listed. */
+function hasActs({ acts, askingKey }: TaskListStore): boolean {
+  return [
+    acts.selected.value.size > 0,
+    acts.question.value !== null,
+    acts.batch.value !== null,
+    acts.outcome.value !== null,
+    acts.waiting.value,
+    askingKey.value,
+  ].some(Boolean);
 }
 
 function formOf(width: number): Form {
@@ -97,7 +112,7 @@ function onKey(event: KeyboardEvent, { store, host, search, help }: KeyContext):
     "/": () => search.current?.focus(),
     r: () => void store.refresh(true),
     k: () => host.readonly !== true && store.acts.askKill(chosen(store)),
-    c: () => compare({ store, host }),
+    c: () => compareTicked(store, host),
     d: () => void store.acts.askDownload(chosen(store).filter(hasFiles)),
     "?": help,
   }[event.key.length === 1 ? event.key.toLowerCase() : event.key];

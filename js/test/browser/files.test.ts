@@ -193,6 +193,24 @@ describe("preview", () => {
     expect(page.has(".iw-preview script")).toBe(false);
   });
 
+  test("JSON folds by click and by keys, with one place to tab to", async () => {
+    await look(previewJson);
+    await expect.poll(() => page.has("[role=tree]")).toBe(true);
+    const tree = page.find("[role=tree]");
+    const whole = page.text("[role=tree]");
+    page.find('[role=tree] [aria-expanded="true"][aria-level="2"]').click();
+    await expect.poll(() => page.text('[role=tree] [aria-expanded="false"]')).toContain("[…],");
+    expect(page.text('[role=tree] [aria-expanded="false"]')).toContain("2 values");
+    tree.focus();
+    await page.press("{ArrowRight}");
+    await expect.poll(() => page.text("[role=tree]")).toBe(whole);
+    await page.press("{Home}{ArrowLeft}");
+    await expect.poll(() => page.text("[role=tree]")).toContain("{…}");
+    expect(tree.querySelectorAll("[role=treeitem]").length).toBe(1);
+    expect(tree.querySelectorAll("[tabindex], button").length).toBe(0);
+    expect(document.getElementById(tree.getAttribute("aria-activedescendant") ?? "")).not.toBeNull();
+  });
+
   test("points are drawn", async () => {
     await look(previewVtk);
     await expect.poll(() => page.text(".iw-pvfacts")).toContain("520, shown all");

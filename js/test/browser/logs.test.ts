@@ -166,6 +166,7 @@ describe("logs", () => {
 
   test("what is read stays in sight when lines are wrapped", async () => {
     const shown = await openLogs({ "stdout.txt": [{ text: solverLog(2000) }] }, 480);
+    await expect.poll(() => lines(shown).at(-1)?.[1]).toBe("End"); // it has opened at its end
     shown.find(".iw-logs").scrollTop = 60_000;
     await expect.poll(() => lines(shown).some(([line, text]) => line === 3340 && text !== "")).toBe(true);
     const first = () => {
@@ -227,7 +228,7 @@ describe("logs", () => {
 
     shown = open([taskRunning]);
     await openTab(shown, "logs");
-    await expect.poll(() => shown.text(".iw-empty b")).toBe("The log comes with the end of the task");
+    await expect.poll(() => shown.text(".iw-empty b")).toBe("Connecting to the machine…");
     expect(shown.calls("logs.open")).toEqual([]);
     shown.close();
 
@@ -255,7 +256,7 @@ describe("machine", () => {
     expect(shown.text(".iw-ch:nth-child(3) .v")).toBe("176.4 MB");
     // The line is broken where a sample has no value.
     expect(shown.find(".iw-ch").querySelector(".l")?.getAttribute("d")?.match(/M/g)).toHaveLength(2);
-    expect(shown.el.querySelectorAll("table.iw-vh tbody tr").length).toBe(3);
+    expect(shown.el.querySelectorAll(".iw-vh tbody tr").length).toBe(3);
   });
 
   test("single values are told by keys, in all charts at once", async () => {

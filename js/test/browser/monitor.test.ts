@@ -204,7 +204,7 @@ describe("files", () => {
     page.row(4).click();
     page.row(5).click();
     await expect.poll(() => page.text(".iw-tools .opt")).toBe("2 of 206 selected · 82.8 KB");
-    expect(page.hasButton("Download 2 files82.8 KB")).toBe(true);
+    expect(page.hasButton("Download 2 files, 82.8 KB")).toBe(true);
     page.find(".iw-fr.head .iw-ck").click();
     await expect.poll(() => page.hasButton("Download 206 files")).toBe(true);
     expect(page.hasButton("All")).toBe(false);

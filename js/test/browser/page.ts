@@ -3,6 +3,7 @@ import { userEvent } from "vitest/browser";
 import "../../src/style.css";
 import type { MonitorOptions } from "../../src/store";
 import { type MountedMonitor, mount } from "../../src/view";
+import "../parts";
 import { ReplayConnection, type Transcript } from "../replay-connection";
 
 /**

@@ -9,7 +9,8 @@ import tasksListNoKey from "../../../tests/golden/protocol/tasks-list-no-key.jso
 import tasksListStale from "../../../tests/golden/protocol/tasks-list-stale.json";
 import "../../src/style.css";
 import type { TaskListHost } from "../../src/list/host";
-import { type MountedTaskList, mountTaskList } from "../../src/view";
+import { type MountedTaskList, mountTaskList } from "../../src/list-view";
+import "../parts";
 import { ReplayConnection, type Transcript } from "../replay-connection";
 import { listTranscript, makeTask, makeTasks } from "../tasks";
 import { standStill } from "./page";

@@ -7,9 +7,10 @@ import tasksAll from "../../../tests/golden/protocol/tasks-all.json";
 import tasksCompare from "../../../tests/golden/protocol/tasks-compare.json";
 import tasksList from "../../../tests/golden/protocol/tasks-list.json";
 import "../../src/style.css";
+import widget from "../../src/table-widget";
 import { mountTaskTable, type TaskTableOptions } from "../../src/task-table";
-import widget from "../../src/widget";
 import { FakeModel } from "../fake-model";
+import "../parts";
 import { ReplayConnection, type Transcript } from "../replay-connection";
 import { listTranscript, makeTasks } from "../tasks";
 
@@ -134,7 +135,6 @@ test("an event about none of the chosen tasks leaves them", async () => {
 
 test("two views of one table tick the same tasks, and Python is told once", async () => {
   const model = new FakeModel({
-    view: "table",
     alive_key: "t1",
     last_n: 50,
     filters: { status: null, project: null },

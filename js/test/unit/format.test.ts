@@ -6,6 +6,8 @@ import {
   formatClock,
   formatCost,
   formatDuration,
+  formatLeft,
+  formatSimulated,
   formatSize,
   formatSizeOf,
   ordinal,
@@ -27,6 +29,29 @@ describe("golden examples", () => {
 
 test("a size comes as number and unit, for the unit's own slot", () => {
   expect(sizeParts(403_600)).toEqual(["403.6", "KB"]);
+});
+
+test.each<[number, number | null, string, string]>([
+  [0.35214, 1, "s", "0.35 of 1 s"],
+  [650, 1500, "steps", "650 of 1,500 steps"],
+  [0.000_123_4, 0.005, "s", "0.00012 of 0.005 s"],
+  [34, 58, "h", "34 of 58 h"],
+  [35, 100, "%", "35 %"],
+  [0.35214, null, "s", "0.352 s"],
+  [0, null, "s", "0 s"],
+])("%s of %s %s simulated is %s", (value, end, unit, text) => {
+  expect(plain(formatSimulated(value, end, unit))).toBe(text);
+});
+
+test.each([
+  [4, "a few seconds left"],
+  [38, "about 40 s left"],
+  [58, "about 1 min left"],
+  [118, "about 2 min left"],
+  [3599, "about 1 h 00 min left"],
+  [9000, "about 2 h 30 min left"],
+])("%s s are %s", (seconds, text) => {
+  expect(formatLeft(seconds)).toBe(text);
 });
 
 test("two sizes share the unit when they can", () => {

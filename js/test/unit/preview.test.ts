@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { MOST_COLUMNS, MOST_ROWS, readCsv } from "../../src/preview/csv";
+import { foldedText, foldsOf, seenLines } from "../../src/preview/fold";
 import { pictureSize } from "../../src/preview/picture";
 import { decode, hexLines, linesOf, prettyJson } from "../../src/preview/text";
 import { MOST_POINTS, readPoints } from "../../src/preview/vtk";
@@ -216,5 +217,41 @@ describe("sizes of pictures, before the browser reads them", () => {
     expect(pictureSize(Uint8Array.from([0xff, 0xd8, ...Array(4000).fill(0xff)]))).toBeNull();
     expect(pictureSize(Uint8Array.from([0xff, 0xd8, 0xff, 0xe0, 0, 0, ...Array(50).fill(0)]))).toBeNull();
     expect(pictureSize(new Uint8Array(0))).toBeNull();
+  });
+});
+
+describe("what can be folded", () => {
+  const HOSTILE = '{"__proto__": {"a{": ["}", "{"]}, "empty": {}, "list": [1, [2, 3]], "x": "]"}';
+
+  test("objects and lists end at their own brackets, whatever strings hold", () => {
+    const folds = foldsOf(prettyJson(HOSTILE) ?? "");
+    const folded = [...folds.lines.keys()].filter((line) => folds.ends[line]);
+    expect(folded.map((line) => foldedText(folds, line).trim())).toEqual([
+      "{…}",
+      '"__proto__": {…},',
+      '"a{": […]',
+      '"list": […],',
+      "[…]",
+    ]);
+    expect(folded.map((line) => folds.values[line])).toEqual([4, 1, 2, 2, 2]);
+  });
+
+  test("a folded one hides its lines, and only those", () => {
+    const folds = foldsOf(prettyJson('{"a": [1, 2], "b": {"c": 3}}') ?? "");
+    expect(seenLines(folds, new Set())).toEqual([...folds.lines.keys()]);
+    expect(seenLines(folds, new Set([1])).map((line) => folds.lines[line])).toEqual([
+      "{",
+      '  "a": [',
+      '  "b": {',
+      '    "c": 3',
+      "  }",
+      "}",
+    ]);
+    expect(seenLines(folds, new Set([0, 1]))).toEqual([0]);
+  });
+
+  test("a name too long to be shown folds as others do", () => {
+    const folds = foldsOf(prettyJson(`{"${"a".repeat(3000)}": {"b": 1}, "c": 2}`) ?? "");
+    expect([...folds.ends]).toEqual([5, 3, 0, 0, 0, 0]);
   });
 });
