@@ -1,47 +1,52 @@
-/** Mounts every state of the views on recorded messages: `?state=success&theme=dark&width=280`. */
+/**
+ * A state of the views on recorded messages, in all its looks or one: `?state=success&theme=dark&width=280`.
+ * Without a state: a list of them.
+ */
 import "./gallery.css";
-import { mountTaskTable } from "../src/task-table";
-import { mount, mountTaskList } from "../src/view";
-import { ReplayConnection, type Transcript } from "../test/replay-connection";
-import { type State, states } from "./states";
+import { PANEL_WIDTH, type State, stage } from "./scene";
+import { states } from "./states";
 
 const query = new URLSearchParams(location.search);
-const theme = query.get("theme") ?? "light";
-const width = Number(query.get("width") ?? 700);
-const wanted = query.get("state");
-document.body.dataset.theme = theme;
+const themes = query.get("theme")?.split(" ") ?? ["light", "dark"];
+const widths = query.get("width")?.split(" ").map(Number) ?? [280, 700, 1100];
+const main = document.querySelector("main") ?? document.body;
 
-async function show(name: string, state: State): Promise<void> {
-  localStorage.clear(); // what one state chose is no other's
+async function show(state: State, theme: string, width: number): Promise<void> {
   const figure = document.createElement("figure");
+  figure.dataset.theme = theme;
+  figure.dataset.width = String(width);
   if (state.panel === true) figure.className = "flush";
-  figure.id = name;
   const frame = document.createElement("div");
-  frame.style.width = `${state.panel === true ? Math.min(width, 400) : width}px`;
+  frame.style.width = `${width}px`;
   if (state.panel === true) frame.style.height = "100%";
   figure.append(frame);
-  if (wanted === null) {
-    const caption = document.createElement("figcaption");
-    caption.textContent = name;
-    document.querySelector("main")?.append(caption);
+  main.append(figure);
+  await stage(frame, state);
+}
+
+function list(): void {
+  for (const name of Object.keys(states)) {
+    const link = document.createElement("a");
+    link.href = `?state=${name}`;
+    link.textContent = name;
+    main.append(link);
   }
-  document.querySelector("main")?.append(figure);
-  const connection = new ReplayConnection(state.transcripts as Transcript[], state.peer);
-  state.before?.(connection);
-  if (state.table !== undefined) mountTaskTable(frame, connection, state.table);
-  else if (state.list !== undefined) mountTaskList(frame, connection, state.list);
-  else mount(frame, connection, { taskId: state.taskId });
-  await settled();
-  await state.after?.({ connection, root: frame, settled });
-  await settled();
 }
 
-/** Long enough for answers, unzipping and painting. */
-function settled(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, 80));
+/** All looks side by side. */
+async function showAll(state: State): Promise<void> {
+  // A side panel is never wide.
+  const shown = state.panel === true ? widths.map((width) => Math.min(width, PANEL_WIDTH)) : widths;
+  const columns = [...new Set(shown)];
+  main.style.setProperty("--columns", String(columns.length));
+  await Promise.all(themes.flatMap((theme) => columns.map((width) => show(state, theme, width))));
 }
 
-for (const [name, state] of Object.entries(states)) {
-  if (wanted === null || wanted === name) await show(name, state);
+localStorage.clear(); // what one state chose is no other's
+const state = states[query.get("state") ?? ""];
+try {
+  if (state === undefined) list();
+  else await showAll(state);
+} finally {
+  document.body.dataset.ready = "yes";
 }
-document.body.dataset.ready = "yes";
