@@ -6,10 +6,10 @@ BIN    := $(VENV)/bin
 export PATH := $(abspath $(BIN)):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-SOURCES := $(shell find js/src js/schema -type f 2>/dev/null) js/package.json js/build.mjs
-BUNDLE  := inductiva_widgets/static/widget.js
+SOURCES := $(shell find js/src js/schema -type f 2>/dev/null) js/package.json js/build.mjs js/bundle.mjs
+BUNDLE  := inductiva_widgets/static/monitor.js
 
-.PHONY: help demo history test test-full conformance check format bench bench-full soak build clean
+.PHONY: help demo history test test-full conformance check format bench bench-full soak soak-downloads soak-kills soak-monitors soak-engine soak-live reliability mutations audit gallery build clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -28,7 +28,7 @@ test: $(VENV)/.dev $(VENV)-official/.installed ## set everything up and pass all
 
 test-full: $(VENV)/.dev $(VENV)-official/.installed ## the tests that take longer as well
 	@$(BIN)/python scripts/chromium.py
-	cd js && npm test --silent
+	cd js && npm test --silent && npm run --silent test:full
 	$(BIN)/python -m pytest
 
 conformance: $(VENV)/.dev $(VENV)-official/.installed ## the official client, unmodified, on the local engine
@@ -57,15 +57,47 @@ bench-full: $(VENV)/.dev ## measure downloads beside all peers, some 20 minutes 
 	$(BIN)/python benchmarks/bench_collect.py
 	$(BIN)/python benchmarks/bench_history.py --full
 	$(BIN)/python benchmarks/bench_polling.py --full
+	$(BIN)/python benchmarks/bench_engine.py
 
-soak: $(VENV)/.dev ## thousands of downloads through faults and kills, an hour
+soak: soak-downloads soak-kills soak-monitors soak-engine ## all of the next four, an hour
+
+soak-downloads: $(VENV)/.dev ## 10,000 downloads through faults, some 25 minutes
 	$(BIN)/python tests/functional/test_outputs_faults.py 10000
+
+soak-kills: $(VENV)/.dev ## 200 downloads killed and gone on with, some 5 minutes
 	$(BIN)/python tests/functional/test_outputs_kill.py 200
+
+soak-monitors: $(VENV)/.dev ## 50 monitors for 8 hours of a virtual clock (HOURS) and 10 real minutes (MINUTES)
+	$(BIN)/python tests/soak_monitors.py $(or $(HOURS),8) $(or $(MINUTES),10)
+
+soak-engine: $(VENV)/.dev ## hundreds of crashes and kills of the local engine, a quarter of an hour
+	$(BIN)/python tests/functional/test_engine_soak.py crashes 100
+	$(BIN)/python tests/functional/test_engine_soak.py kills 100
+	$(BIN)/python tests/functional/test_engine_soak.py tasks 1000
+	$(BIN)/python -m pytest -m full tests/functional/test_engine_disk.py
+
+reliability: $(VENV)/.dev ## run the tests of the catalogue of faults and renew docs/reliability.md, some 5 minutes
+	@$(BIN)/python scripts/chromium.py
+	-cd js && npm test --silent -- --reporter=json --outputFile=build/tests.json
+	$(BIN)/python -m pytest -m fault --vitest js/build/tests.json --reliability docs/reliability.md
+
+mutations: $(VENV)/.dev ## break guards on purpose, one at a time: each must turn a test red, some 5 minutes
+	$(BIN)/python tests/mutations.py
+
+audit: $(VENV)-audit/.installed js/node_modules/.installed ## known vulnerabilities of all pins; needs the network
+	$(VENV)-audit/bin/python scripts/audit.py
+
+gallery: $(VENV)/.dev ## pictures of every state of the views, for docs/gallery.md, some minutes
+	@$(BIN)/python scripts/chromium.py
+	cd js && npm run --silent gallery && node gallery/sheets.mjs
+
+soak-live: $(VENV)/.dev ## a log of 200 MB followed to its end, by each way
+	$(BIN)/python tests/functional/soak_live.py
 
 build: $(BUNDLE) ## the front end
 
 clean: ## forget everything that was built
-	rm -rf $(VENV) $(VENV)-official js/node_modules js/lib inductiva_widgets/static inductiva_widgets/labextension .demo
+	rm -rf $(VENV) $(VENV)-official $(VENV)-audit js/node_modules js/lib inductiva_widgets/static inductiva_widgets/labextension .demo
 
 # -- setting up ------------------------------------------------------------------------------
 
@@ -93,3 +125,9 @@ $(VENV)/.dev: requirements/dev.txt $(VENV)/.demo
 # The official client lives apart: its requirements are not ours, and nothing here imports it.
 $(VENV)-official/.installed: requirements/official.txt $(VENV)/.tools
 	$(BIN)/python tests/conformance/official_venv.py
+
+# Apart as well: what the tool of `make audit` requires is not ours.
+$(VENV)-audit/.installed: requirements/audit.txt
+	$(PYTHON) -m venv $(VENV)-audit
+	$(VENV)-audit/bin/python -m pip install --quiet -r requirements/audit.txt
+	@touch $@

@@ -12,9 +12,22 @@ from pathlib import Path
 
 import psutil
 import pytest
+import reliability
 
 SETTLE_S = 5.0  # how long threads, processes and descriptors may take to go away
 SECRETS = ("INDUCTIVA_API_KEY", "INDUCTIVA_API_URL", "INDUCTIVA_OUTPUT_DIR")
+
+
+def pytest_addoption(parser):
+    group = parser.getgroup("reliability")
+    group.addoption("--reliability", type=Path, help="page whose table of faults is renewed")
+    group.addoption("--vitest", type=Path, help="JSON report of the tests of the views, for it")
+
+
+def pytest_configure(config):
+    if page := config.getoption("--reliability"):
+        recorder = reliability.Recorder(page, config.getoption("--vitest"))
+        config.pluginmanager.register(recorder)
 
 
 def _is_loopback(address: object) -> bool:

@@ -157,6 +157,7 @@ class Delivery:
         if self._order.is_everything:
             self._make_folders(folder, listing)
         if not jobs:
+            Journal.sweep(folder)
             return
         folder.check_room(jobs.waiting_bytes())
         journal = Journal.open(folder, listing.revision)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 from typing import TYPE_CHECKING
 
 from inductiva_widgets.errors import DownloadCancelledError, WaitTimeoutError
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
 __all__ = ["Download", "Order", "Tuning"]
 
 STOP_WITHIN_S = 2.0
+# Python does not see a Ctrl-C that comes while a thread begins to wait without end: it looks now
+# and then. On Windows it sees none at all in such a wait.
+LOOK_S = 0.5
 
 
 class Download:
@@ -109,7 +114,7 @@ class Download:
             NotFoundError: Names that are not in the archive; the others were delivered.
         """
         try:
-            if not self._finished.wait(timeout):
+            if not self._ends_within(timeout):
                 raise WaitTimeoutError(
                     f"The download did not end within {timeout} s; it goes on.",
                     hint="Call result() again, or cancel().",
@@ -122,6 +127,13 @@ class Download:
         if self._error is not None:
             raise self._error
         return self.path
+
+    def _ends_within(self, timeout: float | None) -> bool:
+        give_up_at = math.inf if timeout is None else time.monotonic() + timeout
+        while not self._finished.wait(min(LOOK_S, max(0.0, give_up_at - time.monotonic()))):
+            if time.monotonic() >= give_up_at:
+                return False
+        return True
 
     def __repr__(self) -> str:
         now = self.progress

@@ -51,11 +51,14 @@ class OutputInfo:
     Attributes:
         size: Bytes of the archive itself.
         contents: The files, in the order of the archive.
+        difference: What the service tells otherwise, in a sentence; empty when it does not. The
+            archive is right. `repr()` says it too, `str()` is the table alone.
     """
 
     def __init__(self, size: int, contents: list[FileInfo]) -> None:
         self.size = size
         self.contents = contents
+        self.difference = ""
 
     # The present official client's names for the same.
 
@@ -95,7 +98,8 @@ class OutputInfo:
         return "\n".join(lines)
 
     def __repr__(self) -> str:
-        return f"<OutputInfo: {self.n_files} files, {file_size(self.size)}>"
+        difference = f". {self.difference}" if self.difference else ""
+        return f"<OutputInfo: {self.n_files} files, {file_size(self.size)}{difference}>"
 
 
 class OutputFile:

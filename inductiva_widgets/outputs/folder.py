@@ -437,4 +437,4 @@ def as_ours(error: OSError, path: str) -> DownloadError:
         reason = "a folder on the way is a link or a file"
     if error.errno == errno.EEXIST:
         reason = "it is a file, not a folder"
-    return DestinationError(f"{shown} cannot be written: {reason}.")
+    return DestinationError(f"{shown} cannot be written: {reason}.", hint="Choose another folder.")

@@ -78,19 +78,32 @@ class Journal:
         """
         found: Journal | None = None
         with translated(str(folder.path)):
-            with folder.borrow((), create=False) as root:
-                names = [name for name in root.names() if name.startswith(PREFIX)]
-            for match in filter(None, map(_NAME.fullmatch, names)):
-                left = cls._left_behind(folder, match[0])
-                if left is None:
-                    continue
+            for token, left in cls._ownerless(folder):
                 is_mine = found is None and left.matches(pin)
-                folder.remove_temporaries(match[1], keep_first=is_mine)
+                folder.remove_temporaries(token, keep_first=is_mine)
                 if is_mine:
-                    found, folder.token = left, match[1]
+                    found, folder.token = left, token
                 else:
-                    left.close(remove=True, name=match[0])
+                    left.close(remove=True, name=f"{PREFIX}{token}")
             return found or cls._new(folder, pin)
+
+    @classmethod
+    def sweep(cls, folder: OutputFolder) -> None:
+        """Removes journals without an owner, where all is there and nothing is to go on with."""
+        with contextlib.suppress(OSError):  # it may be a folder that only others may write to
+            for token, left in cls._ownerless(folder):
+                folder.remove_temporaries(token, keep_first=False)
+                left.close(remove=True, name=f"{PREFIX}{token}")
+
+    @classmethod
+    def _ownerless(cls, folder: OutputFolder) -> Generator[tuple[str, Journal], None, None]:
+        """Journals whose owner is gone, with their tokens."""
+        with folder.borrow((), create=False) as root:
+            names = [name for name in root.names() if name.startswith(PREFIX)]
+        for match in filter(None, map(_NAME.fullmatch, names)):
+            left = cls._left_behind(folder, match[0])
+            if left is not None:
+                yield match[1], left
 
     @classmethod
     def _left_behind(cls, folder: OutputFolder, name: str) -> Journal | None:

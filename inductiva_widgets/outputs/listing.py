@@ -344,7 +344,7 @@ def not_found(missing: dict[str, list[str]], *, has_others: bool = False) -> Not
         has_others: Whether other files were asked for, and delivered.
     """
     closest = list(dict.fromkeys(name for close in missing.values() for name in close))
-    hints = ["task.get_output_info() lists what there is."]
+    hints = ["The list of outputs has the names that there are."]
     if closest:
         hints = [f"Close to it: {', '.join(map(safe_text, closest[:NAMED]))}."]
     if has_others:

@@ -73,6 +73,18 @@ class Official:
         with ThreadPoolExecutor(2) as pool:
             return list(pool.map(lambda words: self.command(*words), lines))
 
+    def start(self, *words: str, **environment: str) -> Any:
+        """Its command line, without waiting for the end."""
+        return subprocess.Popen(
+            [official_venv.PROGRAM, *words],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=self.home,
+            env=self.environment(**environment),
+        )
+
     def _run(self, command, environment, said):
         return subprocess.run(
             list(map(str, command)),

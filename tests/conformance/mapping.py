@@ -50,7 +50,9 @@ def span(seconds: float | None) -> dt.timedelta | None:
     return None if seconds is None else dt.timedelta(seconds=seconds)
 
 
-LIVE = "reads a file of the running machine; ours shows outputs once the task has ended"
+RETURNED = (
+    "a record that prints as the same text; theirs text and exit code, and errors are printed"
+)
 
 METHODS: list[Mapping] = [
     # -- one task
@@ -148,10 +150,15 @@ METHODS: list[Mapping] = [
         "lets Ctrl-C through after the kill; theirs swallows it",
     ),
     # -- live files
-    Mapping("Task.list_files", None, LIVE),
-    Mapping("Task.tail_files", None, LIVE),
-    Mapping("Task.last_modified_file", None, LIVE),
-    Mapping("Task.close_stream", None, LIVE),
+    Mapping("Task.list_files", "Task.list_files", RETURNED),
+    Mapping(
+        "Task.tail_files",
+        "Task.tail_files",
+        "`lines` is 10, `follow` false by default; of an ended task it reads the outputs;"
+        " `Task.tail` gives the lines themselves",
+    ),
+    Mapping("Task.last_modified_file", "Task.last_modified_file", RETURNED),
+    Mapping("Task.close_stream", None, "`close()` of what `Task.tail` returns"),
     # -- lists
     Mapping("tasks.get", "tasks.get", "10 by default, theirs 5; `last_n=None` for all"),
     Mapping("tasks.get_tasks", "tasks.get", "`last_n=None` for all, theirs 0 or less"),

@@ -172,6 +172,7 @@ def test_the_list_in_a_terminal_has_a_bold_header_and_green_success(terminal, do
     assert "\x1b[32mSuccess\x1b[0m" in screen.screen
 
 
+@pytest.mark.fault(99)
 @pytest.mark.parametrize("setting", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
 def test_no_escape_leaves_where_none_is_wanted(terminal, done_id, setting):
     for words in (["list"], ["info", done_id], ["files", done_id], ["download", done_id]):
@@ -180,6 +181,7 @@ def test_no_escape_leaves_where_none_is_wanted(terminal, done_id, setting):
         assert "\x1b" not in screen.screen
 
 
+@pytest.mark.fault(99)
 def test_a_narrow_terminal_gets_a_block_a_task(terminal, done_id):
     screen = terminal("tasks", "list", "--id", done_id, columns=30, NO_COLOR="1")
 
@@ -199,6 +201,7 @@ def test_info_tells_phases_and_commands_also_in_ascii(run, done_id):
         assert said.stderr == ""
 
 
+@pytest.mark.fault(40)
 def test_files_are_listed_and_hostile_names_are_harmless(run, done_id):
     said = run("tasks", "files", done_id)
 
@@ -230,6 +233,7 @@ def test_looking_loads_no_notebook_library_and_no_pandas(environment, done_id, t
     assert said.stdout.splitlines()[-1] == "[]"
 
 
+@pytest.mark.fault(99)
 def test_a_reader_that_leaves_early_gets_no_trace(environment, engine, done_id, tmp_path):
     command = f"tasks info {done_id} --json"
     said = subprocess.run(
@@ -247,6 +251,7 @@ def test_a_reader_that_leaves_early_gets_no_trace(environment, engine, done_id, 
     assert said.returncode in (0, 1)
 
 
+@pytest.mark.fault(99)
 def test_a_closed_stdout_is_no_trace(environment, done_id, tmp_path):
     read, write = os.pipe()
     os.close(read)
@@ -288,6 +293,7 @@ def test_everything_goes_below_the_output_root_or_straight_to_a_folder(run, done
     assert [path.name for path in (tmp_path / "flat").iterdir()] == ["output.zip"]
 
 
+@pytest.mark.fault(93)
 def test_missing_names_are_told_and_the_others_delivered(run, done_id, tmp_path):
     said = run("tasks", "download", done_id, "stdout.txt", "stdxut.txt", "--to", "x", "--json")
 
@@ -456,6 +462,7 @@ def test_the_users_dialogue_in_a_real_terminal(terminal, engine, running_id):
     assert engine.finish(running_id)["status"] == "killed"
 
 
+@pytest.mark.fault(97)
 @pytest.mark.parametrize(("keys", "code"), [("\n", 1), ("\x04", 1), ("\x03", 130)])
 def test_return_end_of_input_and_ctrl_c_kill_nothing(terminal, engine, running_id, keys, code):
     screen = terminal("tasks", "kill", running_id)

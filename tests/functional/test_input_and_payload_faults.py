@@ -154,6 +154,7 @@ def files_in(folder):
 # -- pages ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.fault(75)
 def test_fault_75_a_task_on_two_pages_is_listed_once(service, run, monkeypatch):
     monkeypatch.setattr(tasks.listing, "MAX_PAGE", 2)
     for number in range(5):
@@ -171,6 +172,7 @@ def test_fault_75_a_task_on_two_pages_is_listed_once(service, run, monkeypatch):
     assert [told["task_id"] for told in said.json] == ["late", "t4", "t3", "t2", "t1", "t0"]
 
 
+@pytest.mark.fault(75)
 def test_fault_75_a_task_that_leaves_takes_no_neighbour_with_it(service, backend, monkeypatch):
     monkeypatch.setattr(tasks.listing, "MAX_PAGE", 2)
     for name in "abcd":
@@ -185,6 +187,7 @@ def test_fault_75_a_task_that_leaves_takes_no_neighbour_with_it(service, backend
     assert [task.id for task in tasks.get(last_n=None, backend=backend)] == ["c", "b", "a"]
 
 
+@pytest.mark.fault(76)
 def test_fault_76_a_list_that_ends_early_is_called_incomplete(
     service, backend, monkeypatch, caplog
 ):
@@ -201,10 +204,12 @@ def test_fault_76_a_list_that_ends_early_is_called_incomplete(
     assert "incomplete: the service kept 2 back" in caplog.text
 
 
+@pytest.mark.fault(96)
 def test_fault_96_blanks_of_a_folder_name_are_kept_as_given(backend):
     assert Task(ID, backend=backend).output_dir("out ").name == "out "
 
 
+@pytest.mark.fault(76)
 @pytest.mark.parametrize("total", [0, -1, None, "many", 2.5, 10**30])
 def test_fault_76_a_total_that_lies_loses_no_task_and_ends(
     service, backend, run, monkeypatch, total
@@ -223,6 +228,7 @@ def test_fault_76_a_total_that_lies_loses_no_task_and_ends(
     assert [told["task_id"] for told in run("tasks", "list", "-a", "--json").json] == [*"dcba"]
 
 
+@pytest.mark.fault(76)
 def test_fault_76_a_list_without_end_is_one_line(service, run, monkeypatch):
     monkeypatch.setattr(tasks.listing, "MAX_PAGE", 1)
     monkeypatch.setattr(tasks.listing, "PAGE_LIMIT", 4)
@@ -236,6 +242,7 @@ def test_fault_76_a_list_without_end_is_one_line(service, run, monkeypatch):
     assert len(service.asked) == 4
 
 
+@pytest.mark.fault(77)
 def test_fault_77_many_tasks_come_in_pages_of_at_most_500(service, backend):
     service.tasks = {f"t{number}": task_of(f"t{number}") for number in range(1201)}
 
@@ -247,6 +254,7 @@ def test_fault_77_many_tasks_come_in_pages_of_at_most_500(service, backend):
     ]
 
 
+@pytest.mark.fault(77)
 def test_fault_77_a_page_beyond_the_limit_is_one_line_and_not_asked_for_again(
     service, backend, run, monkeypatch
 ):
@@ -265,6 +273,7 @@ def test_fault_77_a_page_beyond_the_limit_is_one_line_and_not_asked_for_again(
 # -- states and times ----------------------------------------------------------------------------
 
 
+@pytest.mark.fault(71)
 def test_fault_71_a_state_that_is_new_is_told_and_waited_out(service, backend, run, capsys):
     service.has(OTHER)
     service.has(ID, "hibernating", status_alias="Fast asleep")
@@ -288,6 +297,7 @@ def test_fault_71_a_state_that_is_new_is_told_and_waited_out(service, backend, r
     assert "Fast asleep" in capsys.readouterr().out
 
 
+@pytest.mark.fault(74)
 @pytest.mark.parametrize("day", ["2025-03-30", "2025-10-26"])
 def test_fault_74_no_duration_jumps_when_the_clocks_are_changed(
     service, backend, run, monkeypatch, day
@@ -313,6 +323,7 @@ def test_fault_74_no_duration_jumps_when_the_clocks_are_changed(
 # -- one bad task --------------------------------------------------------------------------------
 
 
+@pytest.mark.fault(79)
 @pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 409, 422])
 def test_fault_79_what_a_refusal_says_is_harmless(service, backend, run, status):
     detail = (
@@ -333,6 +344,7 @@ def test_fault_79_what_a_refusal_says_is_harmless(service, backend, run, status)
         assert "s3cret" not in text
 
 
+@pytest.mark.fault(80)
 def test_fault_80_a_task_that_vanished_is_told_and_not_asked_for_again(service, backend, run):
     service.has(ID)
     service.has(OTHER)
@@ -361,6 +373,7 @@ def test_fault_80_a_task_that_vanished_is_told_and_not_asked_for_again(service, 
     assert ID in said.err
 
 
+@pytest.mark.fault(81)
 def test_fault_81_an_ended_task_that_runs_again_is_taken_as_running(service, backend):
     before = [{"status": "success", "timestamp": "2025-06-16T18:20:38+00:00"}]
     again = [*before, {"status": "computation-started", "timestamp": "2025-06-16T19:00:00+00:00"}]
@@ -377,6 +390,7 @@ def test_fault_81_an_ended_task_that_runs_again_is_taken_as_running(service, bac
     assert task.wait(timeout=DEADLINE_S) == "failed"
 
 
+@pytest.mark.fault(82)
 def test_fault_82_the_answer_to_the_newest_question_wins(service, backend):
     arrived, late = threading.Event(), threading.Event()
     first = []
@@ -402,6 +416,7 @@ def test_fault_82_the_answer_to_the_newest_question_wins(service, backend):
     assert task.is_terminal()
 
 
+@pytest.mark.fault(83)
 def test_fault_83_the_archive_decides_what_the_outputs_are(service, backend, run, tmp_path):
     metrics = {"output_total_files": 44, "output_size_bytes": 10**9, "output_zipped_size_bytes": 1}
     service.has(ID, "success", metrics=metrics)
@@ -410,12 +425,18 @@ def test_fault_83_the_archive_decides_what_the_outputs_are(service, backend, run
     told = task.get_output_info()
     task.download_outputs(output_dir=tmp_path / "here")
 
+    difference = f"The service counts 44 files, the archive has {len(NAMES)}."
+    assert told.difference == difference
+    assert difference in repr(told)
+    assert difference not in str(told)
+    assert run("tasks", "files", ID).err == f"{difference}\n"
     assert {one.name for one in told.contents} == files_in(tmp_path / "here") == set(NAMES)
     assert told.size == len(service.archive)
     assert run("tasks", "files", ID, "--json").json["size"] == len(service.archive)
     assert not [path for path in service.paths() if "contents" in path]
 
 
+@pytest.mark.fault(84)
 @pytest.mark.parametrize("name", ["", " ", "x" * 10_000, "ünï \U0001f30a 模拟", "same", None])
 def test_fault_84_odd_names_are_whole_in_the_library_and_cut_in_the_list(
     service, backend, run, name
@@ -440,6 +461,7 @@ def test_fault_84_odd_names_are_whole_in_the_library_and_cut_in_the_list(
 # -- refusals in between -------------------------------------------------------------------------
 
 
+@pytest.mark.fault(85)
 def test_fault_85_a_key_refused_while_waiting_is_told_once_and_asking_stops(service, backend):
     service.has(ID)
     task = Task(ID, backend=backend)
@@ -467,6 +489,7 @@ def test_fault_85_a_key_refused_while_waiting_is_told_once_and_asking_stops(serv
     watching.close()
 
 
+@pytest.mark.fault(85)
 def test_fault_85_the_command_that_waits_ends_with_one_line(service, run):
     service.has(ID)
 
@@ -485,6 +508,7 @@ def test_fault_85_the_command_that_waits_ends_with_one_line(service, run):
     assert len(service.asked) < 8
 
 
+@pytest.mark.fault(86)
 @pytest.mark.parametrize(("status", "reason"), [(402, "No credits left."), (403, "Not yours.")])
 def test_fault_86_a_refusal_for_one_task_is_of_that_row_only(service, backend, run, status, reason):
     service.has(OTHER, "success")
@@ -521,6 +545,7 @@ SPELLINGS = [
 ]
 
 
+@pytest.mark.fault(94)
 @pytest.mark.parametrize("spelling", SPELLINGS)
 def test_fault_94_one_rule_for_names_in_library_and_command_line(
     service, backend, run, tmp_path, spelling
@@ -536,6 +561,7 @@ def test_fault_94_one_rule_for_names_in_library_and_command_line(
     assert said.out.startswith(f"Downloaded {len(chosen)} files (")
 
 
+@pytest.mark.fault(94)
 def test_fault_94_a_hundred_thousand_names_are_answered_soon_and_in_few_words(
     service, backend, tmp_path
 ):
@@ -552,6 +578,7 @@ def test_fault_94_a_hundred_thousand_names_are_answered_soon_and_in_few_words(
     assert files_in(tmp_path / "here") == {"stdout.txt"}
 
 
+@pytest.mark.fault(95)
 @pytest.mark.parametrize("name", [*UNSAFE, "vtk/../../x", "..\\x", "C:\\x", "\\\\host\\x"])
 def test_fault_95_a_name_that_leads_out_is_refused_even_if_the_archive_has_it(
     service, backend, run, tmp_path, name
@@ -568,6 +595,7 @@ def test_fault_95_a_name_that_leads_out_is_refused_even_if_the_archive_has_it(
     assert not (tmp_path / "here").exists()
 
 
+@pytest.mark.fault(96)
 def test_fault_96_the_folder_is_shown_resolved_before_the_start(service, run, tmp_path):
     service.has(ID, "success")
 
@@ -577,6 +605,7 @@ def test_fault_96_the_folder_is_shown_resolved_before_the_start(service, run, tm
     assert files_in(tmp_path / "home") == {"results/stdout.txt"}
 
 
+@pytest.mark.fault(85)
 @pytest.mark.parametrize("status", [401, 403, 404])
 def test_fault_85_a_wait_after_a_refusal_asks_anew(service, backend, status):
     task = Task(ID, backend=backend)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import zmq
-from jupyter_client import BlockingKernelClient, KernelManager
+from jupyter_client import KernelManager
 from jupyter_client.kernelspec import KernelSpec
 
 DEADLINE_S = 30.0
@@ -34,6 +34,7 @@ class Kernel:
     """A kernel process and the front end's end of its channels."""
 
     def __init__(self, folder, **environment):
+        self.folder = folder
         self._context = zmq.Context()
         self._manager = KernelManager(
             context=self._context, connection_file=str(folder / "kernel.json")
@@ -45,11 +46,15 @@ class Kernel:
         )
         home = {"HOME": str(folder), "IPYTHONDIR": str(folder / "ipython"), "TMPDIR": str(folder)}
         self._manager.start_kernel(env={**os.environ, **home, **environment}, cwd=str(folder))
-        self._client = BlockingKernelClient(context=self._context)
-        self._client.load_connection_info(self._manager.get_connection_info())
+        # Of the manager: a client by itself takes a late heartbeat for a dead kernel.
+        self._client = self._manager.client()
         self._client.start_channels()
-        self._client.wait_for_ready(timeout=DEADLINE_S)
         self.seen = []
+        try:
+            self._client.wait_for_ready(timeout=2 * DEADLINE_S)
+        except RuntimeError:
+            self.close()
+            raise
 
     def close(self):
         self._client.stop_channels()
@@ -62,15 +67,23 @@ class Kernel:
     def execute(self, code, *, stop_on_error=True):
         return self._client.execute(code, stop_on_error=stop_on_error)
 
-    def click(self, comm_id, content):
+    def click(self, comm_id, content, subshell=None):
         data = {"method": "custom", "content": content}
         message = self._client.session.msg("comm_msg", {"comm_id": comm_id, "data": data})
+        if subshell is not None:
+            message["header"]["subshell_id"] = subshell
         self._client.shell_channel.send(message)
         return message["header"]["msg_id"]
 
-    def call(self, comm_id, call_id, method="outputs.cancel", **params):
+    def call(self, comm_id, call_id, method="outputs.cancel", *, subshell=None, **params):
         content = {"kind": "call", "id": call_id, "method": method, "params": params}
-        return self.click(comm_id, content)
+        return self.click(comm_id, content, subshell)
+
+    def subshell(self):
+        """A new thread of the kernel for messages, as JupyterLab asks for one."""
+        request = self._client.session.msg("create_subshell_request")
+        self._client.control_channel.send(request)
+        return self._client.get_control_msg(timeout=DEADLINE_S)["content"]["subshell_id"]
 
     def interrupt(self):
         self._manager.interrupt_kernel()
@@ -159,6 +172,7 @@ def kernel(request, environment, tmp_path_factory):
     with contextlib.closing(Kernel(folder, **environment, **more)) as started:
         version = started.run("import ipykernel; print(ipykernel.__version__)").strip()
         assert version == request.param or (request.param is None and version >= "7.4")
+        started.has_subshells = not version.startswith("6.")
         yield started
 
 
@@ -263,6 +277,59 @@ def test_a_wait_in_a_thread_is_a_plain_wait(kernel, engine):
     )
 
     assert printed.endswith("['success']\n")
+
+
+# -- a busy cell, where nobody waits for clicks --------------------------------------------------
+
+COUNT_KILLS = """
+import pathlib, threading, time
+import inductiva_widgets as iw
+from inductiva_widgets.api.client import Client
+kills, kill = [], Client.kill
+Client.kill = lambda self, task_id: (kills.append(task_id), kill(self, task_id))[1]
+task = iw.Task({task_id!r})
+view = task.monitor()
+display(view)
+released = pathlib.Path({task_id!r})
+"""
+# The view's messages must not go where the last publisher was: the watcher is a thread, too.
+PUBLISH = """
+def publish():
+    while not released.exists():
+        view.send({"kind": "noise"})
+        time.sleep(0.02)
+threading.Thread(target=publish).start()
+"""
+BUSY = "print('busy', flush=True)\nwhile not released.exists(): time.sleep(0.02)"
+
+
+@pytest.mark.parametrize("meanwhile", ["", PUBLISH], ids=["other-cell", "background-thread"])
+def test_200_clicks_at_a_busy_kernel_are_one_call(kernel, running, meanwhile):
+    shown = kernel.execute(COUNT_KILLS.format(task_id=running))
+    opened = kernel.until(
+        lambda m: m["msg_type"] == "comm_open" and running in str(m["content"]["data"])
+    )
+    comm_id = opened["content"]["comm_id"]
+    assert kernel.until_done(shown)[1] is None
+    subshell = kernel.subshell() if kernel.has_subshells else None
+    cell = kernel.execute(meanwhile + BUSY)
+    kernel.until_printed("busy")
+
+    for _ in range(200):
+        kernel.call(comm_id, "kill", "task.kill", task_id=running, subshell=subshell)
+        if kernel.has_subshells:  # more at a time and ipykernel 7.2 hangs, whoever handles them
+            kernel.until_comm("ack", id="kill")
+    if kernel.has_subshells:
+        kernel.until_comm("result", id="kill")
+        assert not kernel.has_ended(cell)
+    (kernel.folder / running).touch()
+
+    assert kernel.until_done(cell)[1] is None
+    if not kernel.has_subshells:
+        kernel.until_comm("result", id="kill")
+    kernel.call(comm_id, "last", subshell=subshell)
+    kernel.until_comm("ack", id="last")
+    assert kernel.run("Client.kill = kill; print(len(kills))") == "1\n"
 
 
 # -- the pump by itself ------------------------------------------------------------------------

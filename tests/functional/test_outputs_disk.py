@@ -62,6 +62,7 @@ def found(folder):
     }
 
 
+@pytest.mark.fault(57)
 @pytest.mark.parametrize("uncompress", [True, False])
 def test_a_full_disk_is_told_keeps_what_was_there_and_can_be_gone_on_from(
     outputs, server, tmp_path, little_room, uncompress
@@ -83,6 +84,7 @@ def test_a_full_disk_is_told_keeps_what_was_there_and_can_be_gone_on_from(
     assert found(tmp_path) == (FILES if uncompress else {"output.zip": server.body})
 
 
+@pytest.mark.fault(58)
 def test_too_little_room_is_told_before_any_byte_of_a_member(
     outputs, server, tmp_path, monkeypatch
 ):
@@ -116,6 +118,7 @@ def small_disk(tmp_path):
     subprocess.run(["umount", str(place)], check=True)
 
 
+@pytest.mark.fault(57)
 @pytest.mark.parametrize("is_known", [True, False])
 def test_a_disk_that_is_full_is_told(outputs, small_disk, monkeypatch, is_known):
     (small_disk / "large.bin").write_bytes(b"old")
@@ -193,6 +196,7 @@ def open_folder():
     shutil.rmtree(place)
 
 
+@pytest.mark.fault(59)
 def test_a_folder_that_cannot_be_written_is_named(server, open_folder):
     target = open_folder / "locked"
 
@@ -206,6 +210,7 @@ def test_a_folder_that_cannot_be_written_is_named(server, open_folder):
     assert list(target.iterdir()) == []
 
 
+@pytest.mark.fault(59)
 def test_a_locked_folder_inside_hides_no_other_file(server, open_folder):
     server.body = zipped({**FILES, "locked/in.txt": b"in"})
     target = open_folder / "out"
@@ -219,6 +224,7 @@ def test_a_locked_folder_inside_hides_no_other_file(server, open_folder):
     assert list(target.glob(".*")) == []
 
 
+@pytest.mark.fault(63)
 def test_two_processes_at_once_both_succeed(server, tmp_path):
     server.bytes_per_s = 20e6
     with contextlib.ExitStack() as ends:
@@ -233,6 +239,7 @@ def test_two_processes_at_once_both_succeed(server, tmp_path):
     assert list((tmp_path / "out").glob(".*")) == []
 
 
+@pytest.mark.fault(63)
 def test_a_journal_just_made_is_not_lost_to_another_download(tmp_path, monkeypatch):
     """Between making its folder and locking it, it looks like one left behind."""
     make, others = OutputFolder.open, []
@@ -260,6 +267,7 @@ def test_a_journal_just_made_is_not_lost_to_another_download(tmp_path, monkeypat
 ODD = {"größe.txt": b"in UTF-8", "plain.txt": b"plain", "波/x.txt": b"wave"}
 
 
+@pytest.mark.fault(67)
 @pytest.mark.parametrize("is_coerced", [True, False])
 def test_a_system_of_another_alphabet_gets_what_it_can_hold(server, tmp_path, is_coerced):
     server.body = zipped(ODD)
@@ -278,6 +286,7 @@ def test_a_system_of_another_alphabet_gets_what_it_can_hold(server, tmp_path, is
         assert found(tmp_path / "out") == {"plain.txt": b"plain"}
 
 
+@pytest.mark.fault(41)
 def test_a_target_as_deep_as_paths_may_be_takes_longer_ones(outputs, server, tmp_path, monkeypatch):
     """Folders are opened one below the other: only what is given as a path has a limit."""
     name = "/".join(["d" * 200] * 15) + "/deep.txt"
@@ -293,6 +302,7 @@ def test_a_target_as_deep_as_paths_may_be_takes_longer_ones(outputs, server, tmp
     monkeypatch.chdir("/")
 
 
+@pytest.mark.fault(59)
 def test_a_file_in_place_of_the_folder_is_named(outputs, tmp_path):
     (tmp_path / "out").write_text("a file")
 
@@ -300,6 +310,7 @@ def test_a_file_in_place_of_the_folder_is_named(outputs, tmp_path):
         outputs.start_download(tmp_path / "out").result(20)
 
 
+@pytest.mark.fault(59)
 def test_a_folder_that_vanishes_ends_it(outputs, server, tmp_path):
     folder = tmp_path / "out"
     outputs.directory()

@@ -14,6 +14,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
+
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
 
 from archive_server import SIGNATURE, ArchiveServer, Source, zipped
@@ -196,6 +198,7 @@ def run(
     return trial.tally
 
 
+@pytest.mark.fault(1, 2, 3, 4, 18, 23)
 def test_three_hundred_downloads_under_random_faults(tmp_path):
     tally = run(DOWNLOADS, tmp_path)
 

@@ -199,6 +199,9 @@ def complaints(setting: Setting, case, said: Outcome, refused: dict[str, str]) -
     return wrong
 
 
+@pytest.mark.fault(
+    33, 34, 35, 36, 38, 39, 40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 52, 53, 54, 55, 56
+)
 @pytest.mark.parametrize("front", FRONTS)
 def test_all_files(setting, front):
     umask = os.umask(0)
@@ -219,6 +222,9 @@ def test_all_files(setting, front):
     assert wrong == {}
 
 
+@pytest.mark.fault(
+    33, 34, 35, 36, 38, 39, 40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 52, 53, 54, 55, 56
+)
 @pytest.mark.parametrize("front", FRONTS)
 def test_files_by_name(setting, front):
     wrong = {}
@@ -239,6 +245,7 @@ def test_files_by_name(setting, front):
     assert wrong == {}
 
 
+@pytest.mark.fault(95)
 @pytest.mark.parametrize("front", ["library", "command line"])
 def test_names_that_lead_elsewhere_are_refused_before_any_request(setting, front):
     names = [name for case in CASES.values() for name in case.refused if not can_be_asked_for(name)]
@@ -254,6 +261,7 @@ def test_names_that_lead_elsewhere_are_refused_before_any_request(setting, front
     assert setting.storage.requests == []
 
 
+@pytest.mark.fault(62)
 def test_a_planted_link_is_not_followed(setting, tmp_path):
     setting.begin(with_good(Entry("vtk/a.txt")))
     elsewhere = tmp_path / "elsewhere"
@@ -268,6 +276,7 @@ def test_a_planted_link_is_not_followed(setting, tmp_path):
     assert (setting.folder / "good.txt").read_bytes() == GOOD["good.txt"]
 
 
+@pytest.mark.fault(62)
 def test_a_planted_journal_leads_nowhere(setting, tmp_path):
     setting.begin(with_good(Entry("vtk/a.txt")))
     elsewhere = tmp_path / "elsewhere"

@@ -15,6 +15,8 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
+
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
 
 from archive_server import ArchiveServer, CountingTransport, Source, zipped
@@ -134,6 +136,7 @@ def run(count: int, folder: Path, seed: int = 1) -> Tally:
     return tally
 
 
+@pytest.mark.fault(64)
 def test_a_killed_download_goes_on_where_it_was(tmp_path):
     tally = run(KILLS, tmp_path)
 

@@ -101,6 +101,7 @@ FALLING_SILENT = {
 }
 
 
+@pytest.mark.fault(5)
 def test_whatever_it_waits_for_it_ends_within_two_seconds(tmp_path):
     """All at once: each waits as long as it may."""
     with contextlib.ExitStack() as ends:
@@ -129,6 +130,7 @@ def test_whatever_it_waits_for_it_ends_within_two_seconds(tmp_path):
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
+@pytest.mark.fault(5, 66)
 @pytest.mark.parametrize("silent", ["service", "directory"])
 def test_ctrl_c_ends_the_command_line_and_its_process(tmp_path, silent):
     with (

@@ -132,6 +132,7 @@ def test_pages_travel_at_the_same_time(service, backend, pages_of):
     assert not together.broken
 
 
+@pytest.mark.fault(75)
 @pytest.mark.parametrize("moment", [1, 2, 5, 9, 10])
 def test_tasks_that_arrive_meanwhile_lose_no_other(service, backend, pages_of, moment):
     pages_of(10)
@@ -153,6 +154,7 @@ def test_tasks_that_arrive_meanwhile_lose_no_other(service, backend, pages_of, m
     assert len(frame) == 107
 
 
+@pytest.mark.fault(75)
 def test_tasks_that_leave_meanwhile_lose_no_other(service, backend, pages_of):
     pages_of(10)
     service.has(95)
@@ -188,6 +190,7 @@ def test_an_empty_list_is_an_empty_frame_of_the_same_columns(service, backend):
     assert list(empty.dtypes.astype(str).items()) == list(kinds.items())
 
 
+@pytest.mark.fault(76)
 def test_a_list_that_never_ends_is_given_up(service, backend, pages_of, monkeypatch):
     pages_of(1)
     monkeypatch.setattr(listing, "PAGE_LIMIT", 12)
@@ -331,6 +334,7 @@ def test_metadata_are_columns_without_another_request(service, backend):
     assert not [name for name in tasks.list(backend=backend) if name.startswith("metadata.")]
 
 
+@pytest.mark.fault(72)
 def test_an_odd_row_is_empty_cells_and_a_warning(service, backend):
     service.has(5)
     service.tasks[1] |= {"metrics": {"total_seconds": "long"}, "create_time": "soon"}

@@ -265,6 +265,7 @@ def test_one_name_may_be_given_as_a_text(done, tmp_path):
     assert [path.name for path in folder.iterdir()] == ["stdout.txt"]
 
 
+@pytest.mark.fault(96)
 @pytest.mark.parametrize("folder", ["", "  "])
 def test_an_empty_folder_name_is_refused(done, folder):
     with pytest.raises(UserInputError):
@@ -329,6 +330,21 @@ def test_wait_gives_the_final_status(engine, backend, capsys):
 
     assert task.wait(timeout=30) == "success"
     assert "Success" in capsys.readouterr().out
+
+
+def test_a_wait_does_not_return_before_its_last_line_is_printed(done, monkeypatch, capsys):
+    """The end wakes the waiting thread and the printing one; here the printing one never comes."""
+    watch, listeners = done.backend.watcher.watch, []
+
+    def only_the_first(task_id, listener, **how):
+        listeners.append(listener)
+        return watch(task_id, listener if len(listeners) == 1 else lambda _: None, **how)
+
+    monkeypatch.setattr(done.backend.watcher, "watch", only_the_first)
+
+    assert done.wait(timeout=30) == "success"
+    assert len(listeners) == 2
+    assert capsys.readouterr().out.endswith("  Success\n")
 
 
 def test_wait_for_an_ended_task_returns_at_once(done):
@@ -518,6 +534,7 @@ def test_an_ended_task_is_not_killed(done, failed):
     assert done.get_status() == "success"
 
 
+@pytest.mark.fault(88)
 def test_killing_an_unknown_task_raises(backend):
     with pytest.raises(NotFoundError):
         Task("nosuchtask", backend=backend).kill()
@@ -527,6 +544,7 @@ def status(code, *, ended=False):
     return ok({"id": "abc", "task_id": "abc", "status": code, "is_terminated": ended})
 
 
+@pytest.mark.fault(11)
 @pytest.mark.parametrize("fault", [refusal(500, "broken"), RESET, ok([])])
 def test_after_a_failed_kill_the_status_is_read_before_a_second_attempt(elsewhere, scripted, fault):
     scripted.say(fault, status("started"), status("pending-kill"), status("killed", ended=True))
@@ -541,6 +559,7 @@ def test_after_a_failed_kill_the_status_is_read_before_a_second_attempt(elsewher
     ]
 
 
+@pytest.mark.fault(11)
 def test_a_kill_that_arrived_in_spite_of_an_error_is_not_repeated(elsewhere, scripted):
     scripted.say(RESET, status("killed", ended=True))
 
@@ -548,6 +567,7 @@ def test_a_kill_that_arrived_in_spite_of_an_error_is_not_repeated(elsewhere, scr
     assert scripted.paths().count("POST /tasks/abc/kill") == 1
 
 
+@pytest.mark.fault(11)
 def test_a_kill_that_keeps_failing_raises_after_three_attempts(elsewhere, scripted):
     fault, alive = refusal(500, "broken"), status("started")
     scripted.say(fault, alive, fault, alive, fault, alive)
@@ -569,6 +589,7 @@ def test_a_refused_kill_raises_at_once(elsewhere, scripted, code, kind):
     assert scripted.paths().count("POST /tasks/abc/kill") == 1
 
 
+@pytest.mark.fault(11)
 def test_a_kill_without_confirmation_is_never_called_done(elsewhere, scripted):
     scripted.say(status("pending-kill"))
 
@@ -616,6 +637,7 @@ def test_all_tasks_are_asked_for_page_by_page(backend, done, failed, monkeypatch
     assert tasks.list(last_n=2, backend=backend).shape[0] == 2
 
 
+@pytest.mark.fault(91)
 @pytest.mark.parametrize("last_n", [0, -1, 1.0, "5", True, [], float("nan")])
 @pytest.mark.parametrize("ask", [tasks.get, tasks.list])
 def test_a_bad_count_is_refused_before_any_request(elsewhere, scripted, ask, last_n):
@@ -625,6 +647,7 @@ def test_a_bad_count_is_refused_before_any_request(elsewhere, scripted, ask, las
     assert scripted.asked == []
 
 
+@pytest.mark.fault(92)
 @pytest.mark.parametrize("code", ["done", "SUCCESS", "", 5, ["success"], "x" * 1000])
 def test_a_bad_status_is_refused_with_the_known_ones(elsewhere, scripted, code):
     with pytest.raises(UserInputError) as caught:
@@ -635,6 +658,7 @@ def test_a_bad_status_is_refused_with_the_known_ones(elsewhere, scripted, code):
     assert scripted.asked == []
 
 
+@pytest.mark.fault(92)
 @pytest.mark.parametrize("ask", [tasks.get, tasks.list])
 def test_a_status_newer_than_this_package_needs_a_flag(elsewhere, scripted, ask):
     scripted.say(page())
@@ -652,6 +676,7 @@ def page(*ids, total=10**6):
     return ok({"total_size": total, "tasks": listed})
 
 
+@pytest.mark.fault(75)
 def test_a_task_listed_on_two_pages_is_there_once(elsewhere, scripted, monkeypatch):
     monkeypatch.setattr(tasks.listing, "MAX_PAGE", 2)
     scripted.say(page("d", "c"), page("c", "b"), page("a"))
@@ -659,6 +684,7 @@ def test_a_task_listed_on_two_pages_is_there_once(elsewhere, scripted, monkeypat
     assert [task.id for task in tasks.get(last_n=None, backend=elsewhere)] == ["d", "c", "b", "a"]
 
 
+@pytest.mark.fault(76)
 def test_a_page_that_repeats_for_ever_ends_the_listing(elsewhere, scripted, monkeypatch):
     monkeypatch.setattr(tasks.listing, "MAX_PAGE", 2)
     scripted.say(page("b", "a"))
@@ -667,6 +693,7 @@ def test_a_page_that_repeats_for_ever_ends_the_listing(elsewhere, scripted, monk
     assert len(scripted.asked) == 2
 
 
+@pytest.mark.fault(76)
 def test_a_list_without_end_is_given_up(elsewhere, scripted, monkeypatch):
     monkeypatch.setattr(tasks.listing, "MAX_PAGE", 1)
     monkeypatch.setattr(tasks.listing, "PAGE_LIMIT", 5)
@@ -678,6 +705,7 @@ def test_a_list_without_end_is_given_up(elsewhere, scripted, monkeypatch):
     assert len(scripted.asked) == 5
 
 
+@pytest.mark.fault(77)
 def test_no_page_is_larger_than_the_service_allows(elsewhere, scripted):
     scripted.say(page())
 
@@ -758,6 +786,7 @@ def test_removed_files_are_gone(backend, engine):
 # -- ids, engines --------------------------------------------------------------------------------
 
 
+@pytest.mark.fault(87)
 @pytest.mark.parametrize(
     "task_id", ["", " ", "a/b", "../a", "a?b", "a\nb", "é", "a" * 200, None, 5]
 )
@@ -768,6 +797,7 @@ def test_a_bad_id_is_refused_and_no_request_leaves(elsewhere, scripted, task_id)
     assert scripted.asked == []
 
 
+@pytest.mark.fault(88)
 @pytest.mark.parametrize(
     "ask",
     [
@@ -785,6 +815,7 @@ def test_an_unknown_id_is_not_found(backend, ask):
         ask(Task("nosuchtask", backend=backend))
 
 
+@pytest.mark.fault(12)
 def test_an_engine_that_is_not_running_is_a_connection_error_with_a_hint(tmp_path, monkeypatch):
     started = launch(tmp_path / "data", "--port", "0")
     gone = backend_at(started.url, started.key, tmp_path, is_local=True)

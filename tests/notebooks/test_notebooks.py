@@ -21,6 +21,7 @@ FAST = {
     "01_quickstart.ipynb": "SPACING = 0.1",
     "02_outputs.ipynb": "RUNS, SPACING = 3, 0.15",
     "03_task_history.ipynb": "TASKS = 24",
+    "04_live.ipynb": "SPACING = 0.05",
 }
 
 

@@ -72,6 +72,7 @@ def listed(tasks, **params):
     return meta, msgspec.json.decode(gzip.decompress(frame))["task_id"]
 
 
+@pytest.mark.fault(75)
 def test_all_pages_are_read_once(clock):
     backend = FakeBackend(1203)
     tasks = AllTasks(backend, clock)
@@ -86,6 +87,7 @@ def test_all_pages_are_read_once(clock):
     assert backend.client.pages_asked == asked
 
 
+@pytest.mark.fault(75)
 def test_more_new_tasks_than_a_page_mean_reading_anew(clock):
     backend = FakeBackend(700)
     tasks = AllTasks(backend, clock)
@@ -110,6 +112,7 @@ def test_a_deleted_task_is_gone_after_the_next_look(clock):
     assert len(ids) == meta["total"] == 599
 
 
+@pytest.mark.fault(76)
 def test_a_total_that_lies_does_not_read_all_pages_each_time(clock):
     backend = FakeBackend(1203)
     backend.client.total = 2000

@@ -49,6 +49,7 @@ def check_like_zipfile(body: bytes) -> Directory:
     return directory
 
 
+@pytest.mark.fault(50)
 def test_longest_comment_is_found_in_one_tail():
     body = zipped({"a.txt": b"x"})
     commented = body[:-2] + struct.pack("<H", 65535) + b"c" * 65535
@@ -56,6 +57,7 @@ def test_longest_comment_is_found_in_one_tail():
     assert check_like_zipfile(commented).names == ["artifacts/", "artifacts/a.txt"]
 
 
+@pytest.mark.fault(50)
 def test_end_records_made_up_in_the_comment_hide_nothing():
     fake = struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, 0, 0, 0, 0, 0)
     body = zipped({"a.txt": b"x"})
@@ -64,6 +66,7 @@ def test_end_records_made_up_in_the_comment_hide_nothing():
     assert read(body).names == ["artifacts/", "artifacts/a.txt"]
 
 
+@pytest.mark.fault(50)
 def test_two_archives_in_one_comment_are_refused():
     inner = zipped({"evil.txt": b"y"})
     body = zipped({"a.txt": b"x"})
@@ -72,6 +75,7 @@ def test_two_archives_in_one_comment_are_refused():
         read(body[:-2] + struct.pack("<H", len(inner)) + inner)
 
 
+@pytest.mark.fault(50)
 def test_bytes_before_the_archive_shift_all_offsets():
     body = b"#!/bin/sh\n" * 50 + zipped({"a.txt": b"hello" * 50})
 
@@ -88,6 +92,7 @@ def test_large_directory_is_asked_for_once():
     assert len(check_like_zipfile(body)) == 3001
 
 
+@pytest.mark.fault(49)
 def test_zip64_sizes_and_end_record():
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
@@ -106,6 +111,7 @@ def test_zip64_sizes_and_end_record():
     assert list(directory.sizes) == [300, 300]
 
 
+@pytest.mark.fault(49)
 def test_zip64_offsets_in_the_directory():
     body = zipped({"a": b"abc"})
     at = body.index(b"PK\x01\x02", body.index(b"PK\x01\x02") + 1)
@@ -129,6 +135,7 @@ def test_zip64_offsets_in_the_directory():
     check_like_zipfile(forged)
 
 
+@pytest.mark.fault(49)
 def test_members_beyond_four_gigabytes_are_found():
     offset, size, packed = 5 * 2**32 + 7, 9 * 2**32, 2**33
     extra = struct.pack("<2H3Q", 1, 24, size, packed, offset)
@@ -151,6 +158,7 @@ def test_members_beyond_four_gigabytes_are_found():
     assert end == start
 
 
+@pytest.mark.fault(49)
 def test_count_of_more_than_65535_members_runs_over():
     names = {f"{number:x}": b"" for number in range(66_000)}
     body = zipped(names)  # written with zip64: the plain record holds 0xFFFF
@@ -158,12 +166,14 @@ def test_count_of_more_than_65535_members_runs_over():
     assert len(read(body)) == 66_001
 
 
+@pytest.mark.fault(42)
 def test_names_without_flag_are_cp437():
     body = zipped({"caf?.txt": b"x"}).replace(b"caf?.txt", b"caf\x82.txt")
 
     assert check_like_zipfile(body).names[1] == "artifacts/café.txt"
 
 
+@pytest.mark.fault(43)
 @pytest.mark.parametrize("right_crc", [True, False])
 def test_unicode_path_field_counts_only_for_its_own_name(right_crc):
     raw = b"artifacts/x.txt"
@@ -181,12 +191,14 @@ def test_unicode_path_field_counts_only_for_its_own_name(right_crc):
     assert local_header_bytes(buffer.getvalue(), directory.member(0)) is not None
 
 
+@pytest.mark.fault(52)
 @pytest.mark.parametrize("body", [b"", b"<html>login</html>", b"{}", b"PK\x05\x06", b"\0" * 70_000])
 def test_what_is_no_archive_is_refused(body):
     with pytest.raises(BadArchiveError):
         read(body)
 
 
+@pytest.mark.fault(55)
 def test_an_empty_archive_is_empty_and_one_with_bytes_before_it_is_refused():
     empty = struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, 0, 0, 0, 0, 0)
 
@@ -195,6 +207,7 @@ def test_an_empty_archive_is_empty_and_one_with_bytes_before_it_is_refused():
         read(zipped({"a": b"x"})[:100] + empty)
 
 
+@pytest.mark.fault(51)
 def test_an_archive_cut_anywhere_is_refused():
     body = zipped({f"{number}.txt": bytes([number]) * 100 for number in range(20)})
 
@@ -203,6 +216,7 @@ def test_an_archive_cut_anywhere_is_refused():
             read(body[:length])
 
 
+@pytest.mark.fault(51)
 @settings(max_examples=150, deadline=None)
 @given(st.data())
 def test_damaged_bytes_give_a_directory_or_a_typed_error(data):
@@ -219,6 +233,7 @@ def test_damaged_bytes_give_a_directory_or_a_typed_error(data):
         pass
 
 
+@pytest.mark.fault(47)
 def test_absurd_counts_are_refused_before_anything_is_made():
     end64 = struct.pack("<4sQ2H2L4Q", b"PK\x06\x06", 44, 45, 45, 0, 0, 2**40, 2**40, 2**46, 0)
     locator = struct.pack("<4sLQL", b"PK\x06\x07", 0, 0, 1)
@@ -230,6 +245,7 @@ def test_absurd_counts_are_refused_before_anything_is_made():
         read_directory(end64 + locator + last, 2**47)
 
 
+@pytest.mark.fault(48)
 @pytest.mark.parametrize(
     ("offset", "new", "what"),
     [
@@ -250,6 +266,7 @@ def test_local_header_that_contradicts_the_directory_is_corrupt(offset, new, wha
         local_header_bytes(bytes(header), member)
 
 
+@pytest.mark.fault(53)
 def test_only_what_lies_below_artifacts_is_an_output():
     names = [
         "artifacts/",

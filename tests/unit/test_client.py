@@ -18,6 +18,7 @@ from inductiva_widgets.errors import (
     BadPayloadError,
     NotFoundError,
     ServerError,
+    SubmissionUnknownError,
     UserInputError,
 )
 
@@ -257,13 +258,31 @@ def test_the_clock_follows_the_answers(client, server):
     assert abs(client.clock.offset_s) <= 1.0
 
 
-@pytest.mark.parametrize("kind", [ValueError, KeyboardInterrupt])
-def test_a_quiet_kill_kills_and_lets_the_first_error_through(client, server, kind):
-    server.say(refusal(500, "and the kill fails too"))
+@pytest.mark.parametrize(
+    ("kind", "answer"),
+    [
+        (ValueError, ok({})),
+        (ValueError, refusal(409, "it has ended")),
+        (KeyboardInterrupt, refusal(500, "and the kill fails too")),
+    ],
+)
+def test_a_quiet_kill_kills_and_lets_the_first_error_through(client, server, kind, answer):
+    server.say(answer)
 
     with pytest.raises(kind), quiet_kill(client, "abc"):
         raise kind
 
+    assert server.paths() == ["POST /tasks/abc/kill"]
+
+
+@pytest.mark.fault(11)
+def test_a_task_that_could_not_be_killed_either_is_named(client, server):
+    server.say(refusal(500, "and the kill fails too"))
+
+    with pytest.raises(SubmissionUnknownError, match="abc") as caught, quiet_kill(client, "abc"):
+        raise ServerError("broken")
+
+    assert caught.value.task_id == "abc"
     assert server.paths() == ["POST /tasks/abc/kill"]
 
 
@@ -280,5 +299,5 @@ def test_a_quiet_kill_does_nothing_when_all_is_well(client, server):
 def test_a_refused_kill_says_why(client, server, status, kind):
     server.say(refusal(status, "The task has already ended."))
 
-    with pytest.raises(kind, match="already ended"):
+    with pytest.raises(kind, match="no task abc" if status == 404 else "already ended"):
         client.kill("abc")

@@ -209,6 +209,7 @@ def test_what_was_spoilt_on_the_way_is_fetched_again(study, collect):
     assert frame.attrs["errors"] == {}
 
 
+@pytest.mark.fault(14)
 def test_an_expired_link_is_renewed_and_a_failing_storage_tried_again(study, collect):
     refused = {"task0": [403], "task1": [500, 503], "task2": [403, 403, 403]}
 

@@ -58,6 +58,7 @@ def test_the_argument_comes_before_the_environment_before_the_file(key_file, mon
     assert config.load(key="from-argument").key_source == "the argument"
 
 
+@pytest.mark.fault(89)
 @pytest.mark.parametrize("text", [f"{CANARY}\n", f"  {CANARY}\r\n", f"\ufeff{CANARY}"])
 def test_a_key_is_stripped_wherever_it_comes_from(key_file, monkeypatch, text):
     key_file.write_text(text, encoding="utf-8")
@@ -86,6 +87,7 @@ BAD_KEYS = [
 ]
 
 
+@pytest.mark.fault(89)
 @pytest.mark.parametrize("text", BAD_KEYS)
 @pytest.mark.parametrize("source", ["argument", "environment", "file"])
 def test_a_key_with_other_characters_is_refused_and_not_echoed(key_file, monkeypatch, text, source):
@@ -103,6 +105,7 @@ def test_a_key_with_other_characters_is_refused_and_not_echoed(key_file, monkeyp
     assert caught.value.hint
 
 
+@pytest.mark.fault(89)
 @pytest.mark.parametrize("text", ["", "  \n"])
 def test_an_empty_key_as_argument_is_refused(text):
     with pytest.raises(ConfigurationError, match="empty"):
@@ -153,6 +156,7 @@ def test_settings_cannot_be_changed():
 # -- the address ---------------------------------------------------------------------------------
 
 
+@pytest.mark.fault(98)
 @pytest.mark.parametrize(
     ("address", "normal"),
     [
@@ -197,6 +201,7 @@ BAD_ADDRESSES = [
 ]
 
 
+@pytest.mark.fault(98)
 @pytest.mark.parametrize("address", BAD_ADDRESSES)
 def test_an_address_that_cannot_work_is_refused_without_showing_secrets(address, monkeypatch):
     monkeypatch.setenv("INDUCTIVA_API_URL", address or "x")
@@ -284,6 +289,7 @@ def test_connect_makes_the_newest_backend_the_default():
     assert not second.is_local
 
 
+@pytest.mark.fault(89)
 def test_connect_without_a_key_and_without_the_local_engine_says_where_it_looked():
     with pytest.raises(ConfigurationError) as caught:
         backends.connect(local=False)
@@ -406,6 +412,7 @@ def test_what_is_passed_over_is_told(key_file, monkeypatch):
     assert "INDUCTIVA_API_URL is passed over" in warning
 
 
+@pytest.mark.fault(90)
 def test_a_key_file_that_others_can_read_is_told_with_its_cure(key_file):
     key_file.write_text(CANARY)
     key_file.chmod(0o644)
@@ -436,6 +443,7 @@ def test_settings_show_themselves_as_a_table(monkeypatch):
         iw.config()["nothing"]
 
 
+@pytest.mark.fault(90)
 def test_a_key_is_kept_for_this_user_alone_and_without_a_newline(home):
     path = config.write_key(config.ApiKey(f" {CANARY}\n"))
 
@@ -445,6 +453,7 @@ def test_a_key_is_kept_for_this_user_alone_and_without_a_newline(home):
     assert config.load().key.reveal() == CANARY
 
 
+@pytest.mark.fault(90)
 def test_a_key_that_cannot_be_kept_leaves_the_old_one(key_file, monkeypatch):
     key_file.write_text("old")
 

@@ -165,6 +165,7 @@ def test_empty_files_need_no_request(storage):
     assert len(storage.server.requests) == 1
 
 
+@pytest.mark.fault(94)
 @pytest.mark.parametrize(
     ("names", "count"),
     [
@@ -194,6 +195,7 @@ def test_indices_choose_rows_of_the_listing(storage):
     assert list(storage.found) == ["stdout.txt"]
 
 
+@pytest.mark.fault(95)
 @pytest.mark.parametrize("name", ["/etc/passwd", "../x", "a/../../b", "C:\\x", "", "a\0b", 5])
 def test_names_that_cannot_be_outputs_are_refused_before_any_request(storage, name):
     with pytest.raises(UserInputError):
@@ -202,6 +204,7 @@ def test_names_that_cannot_be_outputs_are_refused_before_any_request(storage, na
     assert storage.server.requests == []
 
 
+@pytest.mark.fault(93)
 def test_names_not_found_are_told_after_the_others_were_delivered(storage):
     with pytest.raises(NotFoundError, match=r"fluid_99.*Close to it: .*vtk/fluid_") as caught:
         storage.get("stdout.txt", "vtk/fluid_99.vtk", "zzz")
@@ -229,6 +232,7 @@ def test_the_archive_itself_can_be_kept(storage):
 # What is there already.
 
 
+@pytest.mark.fault(61)
 def test_identical_files_are_skipped_without_transfer(storage):
     storage.get()
     requests = len(storage.server.requests)
@@ -239,6 +243,7 @@ def test_identical_files_are_skipped_without_transfer(storage):
     assert {file.state for file in download.files} == {"skipped"}
 
 
+@pytest.mark.fault(60)
 def test_other_content_is_an_error_before_any_transfer(storage):
     storage.folder.mkdir()
     (storage.folder / "stdout.txt").write_bytes(b"mine")
@@ -251,6 +256,7 @@ def test_other_content_is_an_error_before_any_transfer(storage):
     assert len(storage.server.requests) == 1
 
 
+@pytest.mark.fault(60)
 @pytest.mark.parametrize(
     ("overwrite", "expected"),
     [
@@ -293,6 +299,7 @@ def cut(server, share):
     return act
 
 
+@pytest.mark.fault(1, 2)
 @pytest.mark.parametrize("share", [0, 0.5, 0.999])
 def test_a_broken_connection_is_resumed_at_its_byte(storage, share):
     storage.server.faults.append(once(cut(storage.server, share)))
@@ -303,6 +310,7 @@ def test_a_broken_connection_is_resumed_at_its_byte(storage, share):
     assert storage.server.sent < TAIL_BYTES + 400_000 + 2000
 
 
+@pytest.mark.fault(5)
 def test_a_stalled_connection_is_left_and_resumed(storage):
     def stall(handler, start, end):
         said = {"Content-Range": f"bytes {start}-{end - 1}/{len(ARCHIVE)}"}
@@ -317,6 +325,7 @@ def test_a_stalled_connection_is_left_and_resumed(storage):
     assert storage.found == {"vtk/fluid_0.vtk": FILES["vtk/fluid_0.vtk"]}
 
 
+@pytest.mark.fault(8, 9)
 @pytest.mark.parametrize(("status", "headers"), [(500, {}), (503, {}), (429, {"Retry-After": "0"})])
 def test_passing_failures_are_not_noticed(storage, status, headers):
     def fail(handler, start, end):
@@ -330,6 +339,7 @@ def test_passing_failures_are_not_noticed(storage, status, headers):
     assert storage.found == FILES
 
 
+@pytest.mark.fault(1)
 def test_no_progress_ends_with_the_names_not_delivered(storage):
     storage.outputs.directory()
     storage.server.faults.append(
@@ -343,6 +353,7 @@ def test_no_progress_ends_with_the_names_not_delivered(storage):
     assert storage.found == {}
 
 
+@pytest.mark.fault(15)
 def test_an_expired_link_is_renewed_once_for_all_workers(storage):
     storage.outputs.directory()
     storage.server.tokens.clear()
@@ -353,6 +364,7 @@ def test_an_expired_link_is_renewed_once_for_all_workers(storage):
     assert storage.found == FILES
 
 
+@pytest.mark.fault(14)
 def test_a_fresh_link_that_is_refused_as_well_ends_it(storage):
     storage.source.fresh_works = False
     storage.server.tokens.clear()
@@ -373,6 +385,7 @@ def test_a_link_to_nothing_is_not_found(storage):
         storage.get()
 
 
+@pytest.mark.fault(17, 18)
 @pytest.mark.parametrize(
     "said",
     ["bytes 0-399999/{total}", "bytes {start}-{before}/{total}", "bytes */{total}", ""],
@@ -396,6 +409,7 @@ def test_a_range_that_was_not_asked_for_is_not_used(storage, said):
     assert storage.found == {}
 
 
+@pytest.mark.fault(20)
 def test_an_archive_replaced_in_between_is_begun_again_once_and_never_mixed(storage):
     storage.outputs.directory()
     newer = {**FILES, "stdout.txt": b"another run"}
@@ -410,6 +424,7 @@ def test_an_archive_replaced_in_between_is_begun_again_once_and_never_mixed(stor
     assert storage.outputs.directory().etag == '"v2"'
 
 
+@pytest.mark.fault(20)
 def test_an_archive_that_keeps_changing_is_given_up(storage):
     storage.outputs.directory()
 
@@ -424,6 +439,7 @@ def test_an_archive_that_keeps_changing_is_given_up(storage):
     assert storage.found == {}
 
 
+@pytest.mark.fault(20)
 def test_files_of_the_older_archive_do_not_stay_beside_those_of_the_newer(storage):
     newer = {name: data[::-1] for name, data in FILES.items()}
     body = zipped(newer)
@@ -448,6 +464,7 @@ def test_rows_of_a_replaced_archive_choose_nothing(storage):
     assert storage.found == {}
 
 
+@pytest.mark.fault(19, 21)
 def test_another_size_is_another_archive_where_tags_are_missing(make):
     storage = make()
     storage.server.etag = None
@@ -458,6 +475,7 @@ def test_another_size_is_another_archive_where_tags_are_missing(make):
         storage.get("stdout.txt")
 
 
+@pytest.mark.fault(45)
 def test_bytes_spoilt_on_the_way_are_fetched_once_more(storage):
     def spoil(handler, start, end):
         body = bytearray(ARCHIVE[start:end])
@@ -472,6 +490,7 @@ def test_bytes_spoilt_on_the_way_are_fetched_once_more(storage):
     assert len(storage.server.requests) == 3
 
 
+@pytest.mark.fault(16)
 def test_a_storage_without_ranges_is_read_whole(make):
     storage = make(zipped({**FILES, "more.bin": random.Random(1).randbytes(9_000_000)}))
     storage.server.ranges_work = False
@@ -483,6 +502,7 @@ def test_a_storage_without_ranges_is_read_whole(make):
     assert storage.found == {name: FILES[name] for name in ("stdout.txt", "vtk/fluid_1.vtk")}
 
 
+@pytest.mark.fault(16)
 def test_ranges_that_stop_working_are_replaced_by_one_whole_reading(storage):
     storage.outputs.directory()
     storage.server.ranges_work = False
@@ -492,6 +512,7 @@ def test_ranges_that_stop_working_are_replaced_by_one_whole_reading(storage):
     assert storage.found == FILES
 
 
+@pytest.mark.fault(16)
 def test_a_kept_archive_comes_without_ranges_as_well(storage):
     storage.server.ranges_work = False
 
@@ -500,6 +521,7 @@ def test_a_kept_archive_comes_without_ranges_as_well(storage):
     assert storage.found == {"output.zip": ARCHIVE}
 
 
+@pytest.mark.fault(24)
 @pytest.mark.parametrize("body", [b"", b"<html>Please log in</html>", ARCHIVE[:-30]])
 def test_what_is_no_archive_is_said(make, body):
     storage = make(body)
@@ -532,6 +554,7 @@ def twice(archive):
         archive.writestr("artifacts/bad.txt", b"two")
 
 
+@pytest.mark.fault(33, 34, 36)
 @pytest.mark.parametrize(
     ("change", "error"),
     [
@@ -553,6 +576,7 @@ def test_unsafe_members_are_refused_and_the_others_kept(make, tmp_path, change, 
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
+@pytest.mark.fault(36)
 def test_equal_duplicates_are_written_once(make):
     def equal(archive):
         archive.writestr("artifacts/a.txt", b"same")
@@ -565,6 +589,7 @@ def test_equal_duplicates_are_written_once(make):
     assert storage.found == {"good.txt": b"good" * 100, "a.txt": b"same"}
 
 
+@pytest.mark.fault(44, 45, 48)
 @pytest.mark.parametrize(
     ("at", "new", "error"),
     [
@@ -590,6 +615,7 @@ def test_one_bad_member_never_hides_the_good_ones(make, at, new, error):
     assert storage.found == {"good.txt": b"good" * 100}
 
 
+@pytest.mark.fault(49)
 def test_streamed_archives_with_descriptors_and_zip64_fields(make):
     class Unseekable(io.BytesIO):
         def seekable(self):
@@ -667,6 +693,7 @@ def stalled(storage):
     return download
 
 
+@pytest.mark.fault(5)
 def test_cancel_ends_a_read_that_waits_and_leaves_nothing(storage):
     download = stalled(storage)
 
@@ -680,6 +707,7 @@ def test_cancel_ends_a_read_that_waits_and_leaves_nothing(storage):
     assert not download.cancel()
 
 
+@pytest.mark.fault(66)
 def test_waiting_has_a_limit_and_ctrl_c_cancels(storage, monkeypatch):
     download = stalled(storage)
 
@@ -719,6 +747,7 @@ def journals(storage):
     return sorted(path.name for path in storage.folder.glob(".inductiva-*"))
 
 
+@pytest.mark.fault(1)
 def test_what_was_received_before_a_failure_is_not_fetched_again(storage):
     storage.outputs.directory()
     storage.server.faults.append(
@@ -740,6 +769,7 @@ def test_what_was_received_before_a_failure_is_not_fetched_again(storage):
     assert sum(kept) + verified > 500_000
 
 
+@pytest.mark.fault(65)
 def test_a_journal_of_another_archive_is_removed_and_not_used(storage):
     storage.outputs.directory()
     storage.server.faults.append(
@@ -759,6 +789,7 @@ def test_a_journal_of_another_archive_is_removed_and_not_used(storage):
     assert journals(storage) == []
 
 
+@pytest.mark.fault(65)
 def test_spoilt_bytes_in_a_journal_are_found_out(storage):
     storage.outputs.directory()
     storage.server.faults.append(
@@ -778,6 +809,7 @@ def test_spoilt_bytes_in_a_journal_are_found_out(storage):
     assert journals(storage) == []
 
 
+@pytest.mark.fault(63)
 def test_two_downloads_into_one_folder_both_succeed(storage):
     storage.outputs.directory()
     downloads = [storage.fresh().start_download(storage.folder) for _ in range(4)]
@@ -866,6 +898,7 @@ def test_a_rate_limit_is_kept(storage):
     assert time.monotonic() - before > 0.15
 
 
+@pytest.mark.fault(6)
 def test_a_drip_is_left_and_told_in_the_end(storage):
     storage.outputs.directory()
     retry = RetryPolicy(tries=2, first_pause_s=0.001, slow_s=0.05, slow_bytes_per_s=1_000_000)
@@ -877,6 +910,7 @@ def test_a_drip_is_left_and_told_in_the_end(storage):
     storage.server.release.set()
 
 
+@pytest.mark.fault(44)
 @pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
 def test_other_packing_methods_of_the_standard_library(make, method):
     buffer = io.BytesIO()
@@ -891,6 +925,7 @@ def test_other_packing_methods_of_the_standard_library(make, method):
     assert storage.found == {"a.txt": content, "b.txt": content[:100]}
 
 
+@pytest.mark.fault(37)
 def test_names_that_this_disk_takes_for_one_are_refused(make, monkeypatch):
     monkeypatch.setattr(OutputFolder, "folds_names", lambda *_: True)
     storage = make(zipped({"A.txt": b"one", "a.txt": b"two"}))

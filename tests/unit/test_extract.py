@@ -77,6 +77,7 @@ def test_a_megabyte_of_zeros_comes_in_bounded_pieces():
     assert sum(map(len, pieces)) == 5_000_000
 
 
+@pytest.mark.fault(45, 46)
 @pytest.mark.parametrize(
     "fields",
     [{"size": 10}, {"size": len(CONTENT) + 1}, {"crc": 5}],
@@ -92,6 +93,7 @@ def test_declared_size_and_crc_must_be_met(fields):
         list(Decoder(changed(member, **fields)).feed(bytes(data)))
 
 
+@pytest.mark.fault(45, 46)
 def test_a_stream_must_end_exactly_at_its_last_byte():
     member, data = packed()
     data = bytearray(data)
@@ -104,6 +106,7 @@ def test_a_stream_must_end_exactly_at_its_last_byte():
             list(Decoder(wrong).feed(bytes(data) + b"\0\0"))
 
 
+@pytest.mark.fault(44)
 def test_encrypted_and_unknown_methods_are_named():
     member, _ = packed()
 
@@ -113,6 +116,7 @@ def test_encrypted_and_unknown_methods_are_named():
         Decoder(changed(member, method=93))
 
 
+@pytest.mark.fault(33)
 @pytest.mark.parametrize(
     "name",
     [
@@ -126,6 +130,7 @@ def test_names_that_lead_elsewhere_are_refused(name):
         disk_parts(name, windows=False)
 
 
+@pytest.mark.fault(33)
 @given(st.text(max_size=40))
 def test_an_accepted_name_stays_below_the_folder(name):
     for windows in (True, False):
@@ -140,11 +145,13 @@ def test_an_accepted_name_stays_below_the_folder(name):
         assert not windows or not any(set(part) & set('<>:"|?*\\') for part in parts)
 
 
+@pytest.mark.fault(39)
 def test_windows_rule_changes_what_windows_refuses():
     assert disk_parts("a:b?/nul.txt/end. ", windows=True) == ("a_b_", "_nul.txt", "end._")
     assert disk_parts("a:b?/nul.txt/x", windows=False) == ("a:b?", "nul.txt", "x")
 
 
+@pytest.mark.fault(34, 35)
 @pytest.mark.parametrize("kind", [stat.S_IFLNK, stat.S_IFIFO, stat.S_IFCHR, stat.S_IFSOCK])
 def test_links_and_devices_are_refused(kind):
     member, _ = packed()
@@ -186,6 +193,7 @@ def test_until_the_last_byte_there_is_only_a_marked_name(folder):
     assert contents(folder.path) == []
 
 
+@pytest.mark.fault(45)
 def test_a_corrupt_member_leaves_the_old_file(folder):
     (folder.path / "a.txt").write_bytes(b"old")
     member, data = packed()
@@ -199,6 +207,7 @@ def test_a_corrupt_member_leaves_the_old_file(folder):
     assert (folder.path / "a.txt").read_bytes() == b"old"
 
 
+@pytest.mark.fault(60)
 def test_what_appears_meanwhile_is_not_replaced(folder):
     member, data = packed()
     file = MemberFile(folder, member, ("a.txt",), replace=False)
@@ -212,6 +221,7 @@ def test_what_appears_meanwhile_is_not_replaced(folder):
     assert (folder.path / "a.txt").read_bytes() == b"mine"
 
 
+@pytest.mark.fault(62)
 def test_a_planted_link_is_not_followed(folder, tmp_path):
     outside = tmp_path / "outside"
     outside.mkdir()
@@ -224,6 +234,7 @@ def test_a_planted_link_is_not_followed(folder, tmp_path):
     assert contents(outside) == []
 
 
+@pytest.mark.fault(62)
 def test_a_link_in_the_place_of_the_file_is_replaced_and_not_written_through(folder, tmp_path):
     outside = tmp_path / "outside.txt"
     outside.write_bytes(b"mine")
@@ -245,6 +256,7 @@ def test_a_file_in_the_place_of_a_folder_is_named(folder):
         MemberFile(folder, member, ("sub", "a.txt"), replace=True).feed(data)
 
 
+@pytest.mark.fault(35)
 def test_rights_are_plain_but_for_the_execute_bit(folder):
     member, data = packed()
     for name, mode in (("plain", 0o4777 & ~0o111), ("run", 0o6755)):
@@ -259,6 +271,7 @@ def test_rights_are_plain_but_for_the_execute_bit(folder):
     assert stat.S_IMODE((folder.path / "run").stat().st_mode) == 0o777 & ~umask
 
 
+@pytest.mark.fault(57)
 def test_a_full_disk_is_told_apart_and_leaves_nothing(folder, monkeypatch):
     member, data = packed()
     file = MemberFile(folder, member, ("a.txt",), replace=False)
@@ -274,11 +287,13 @@ def test_a_full_disk_is_told_apart_and_leaves_nothing(folder, monkeypatch):
     assert contents(folder.path) == []
 
 
+@pytest.mark.fault(58)
 def test_too_little_room_is_said_before_the_start(folder):
     with pytest.raises(DiskFullError, match="needed"):
         folder.check_room(2**60)
 
 
+@pytest.mark.fault(61)
 def test_identical_means_size_and_crc(folder):
     (folder.path / "a.txt").write_bytes(CONTENT)
 
@@ -297,6 +312,7 @@ def test_the_next_free_name_is_taken(folder):
     assert folder.free_name((".hidden",), set()) == (".hidden (1)",)
 
 
+@pytest.mark.fault(41)
 def test_longest_name_has_room_for_the_mark(folder):
     member, data = packed()
 

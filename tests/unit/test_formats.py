@@ -87,6 +87,7 @@ def test_an_id_is_cut_in_the_middle_when_that_makes_it_shorter(task_id, text):
 MOMENT = dt.datetime(2025, 6, 16, 18, 16, 34, tzinfo=UTC)
 
 
+@pytest.mark.fault(73)
 @pytest.mark.parametrize(
     ("text", "moment"),
     [
@@ -131,6 +132,7 @@ def test_every_zone_is_read_as_python_writes_it(moment):
     assert formats.parse_time(moment.isoformat()) == moment.astimezone(UTC)
 
 
+@pytest.mark.fault(73)
 @given(st.text() | st.integers() | st.none() | st.lists(st.integers()))
 def test_reading_a_time_never_raises(value):
     formats.parse_time(value)
@@ -161,6 +163,7 @@ def test_safe_text_keeps_plain_text(text):
     assert formats.safe_text(text) == text
 
 
+@pytest.mark.fault(105)
 def test_marks_that_would_act_are_shown():
     assert (
         formats.safe_text("\x1b[31m\u202egpj.exe\nx\ty\0") == "\\u001b[31m\\u202egpj.exe x y\\u0000"

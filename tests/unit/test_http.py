@@ -95,6 +95,7 @@ def test_the_key_goes_into_a_header_to_the_configured_origin(api, server):
     assert asked.headers["User-Agent"] == "tests/1"
 
 
+@pytest.mark.fault(26)
 def test_a_redirect_of_the_service_is_refused_and_the_key_is_not_sent_on(api, server, other):
     server.say(Answer(307, headers={"Location": other.url + "/steal"}))
 
@@ -105,6 +106,7 @@ def test_a_redirect_of_the_service_is_refused_and_the_key_is_not_sent_on(api, se
     assert other.asked == []
 
 
+@pytest.mark.fault(26)
 def test_a_redirect_of_a_post_is_refused_too(api, server, other):
     server.say(Answer(308, headers={"Location": other.url + "/steal"}))
 
@@ -125,6 +127,7 @@ def test_cookies_are_not_kept(api, server):
     assert "Cookie" not in server.asked[1].headers
 
 
+@pytest.mark.fault(30)
 def test_the_netrc_file_is_ignored(server, other, monkeypatch, tmp_path):
     netrc = tmp_path / "netrc"
     netrc.write_text("machine service.test login someone password canary\n")
@@ -139,6 +142,7 @@ def test_the_netrc_file_is_ignored(server, other, monkeypatch, tmp_path):
     assert "Authorization" not in server.asked[0].headers
 
 
+@pytest.mark.fault(30)
 @pytest.mark.parametrize("name", ["http_proxy", "HTTP_PROXY", "all_proxy"])
 def test_proxies_do_not_catch_what_stays_on_this_machine(api, links, server, monkeypatch, name):
     monkeypatch.setenv(name, "http://127.0.0.1:9")
@@ -152,6 +156,7 @@ def test_proxies_do_not_catch_what_stays_on_this_machine(api, links, server, mon
 # -- how often -----------------------------------------------------------------------------------
 
 
+@pytest.mark.fault(8, 9)
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
 def test_a_get_is_tried_again_until_the_service_is_well(api, server, slept, status):
     server.say(refusal(status, "later"), refusal(status, "later"), ok({"fine": 1}))
@@ -170,6 +175,7 @@ def test_a_get_is_tried_again_after_a_reset(api, server):
     assert len(server.asked) == 2
 
 
+@pytest.mark.fault(10)
 def test_a_get_gives_up_after_five_tries_within_thirty_seconds(api, server, slept):
     server.say(refusal(500, "broken"))
 
@@ -208,6 +214,7 @@ def test_what_changes_something_is_sent_once(api, server, slept, method, answer)
 # -- patience ------------------------------------------------------------------------------------
 
 
+@pytest.mark.fault(7, 8)
 @pytest.mark.parametrize("status", [429, 503])
 def test_it_waits_as_long_as_the_service_says(api, server, slept, status):
     server.say(refusal(status, "later", **{"Retry-After": "7"}), ok({}))
@@ -217,6 +224,7 @@ def test_it_waits_as_long_as_the_service_says(api, server, slept, status):
     assert slept == [7.0]
 
 
+@pytest.mark.fault(7)
 def test_a_retry_after_may_be_a_date(api, server, slept):
     then = dt.datetime.now(dt.timezone.utc) + dt.timedelta(seconds=30)
     date = email.utils.format_datetime(then, usegmt=True)
@@ -227,6 +235,7 @@ def test_a_retry_after_may_be_a_date(api, server, slept):
     assert 27 <= slept[0] <= 30
 
 
+@pytest.mark.fault(7)
 @pytest.mark.parametrize("value", ["soon", "-1", "1e9", "", "Mon, 32 Foo", "٣"])
 def test_an_unreadable_retry_after_means_the_usual_pause(api, server, slept, value):
     server.say(refusal(429, "later", **{"Retry-After": value.encode().decode("latin-1")}), ok({}))
@@ -237,6 +246,7 @@ def test_an_unreadable_retry_after_means_the_usual_pause(api, server, slept, val
     assert all(pause <= 10 for pause in slept)
 
 
+@pytest.mark.fault(7)
 @pytest.mark.parametrize("wait_s", [61, 10**9, 10**11])
 def test_a_longer_wait_is_for_the_caller_to_decide(api, server, slept, wait_s):
     server.say(refusal(429, "later", **{"Retry-After": str(wait_s)}))
@@ -272,6 +282,7 @@ def test_a_service_that_never_answers_is_a_timeout_with_and_without_retries(serv
 # -- what comes back -----------------------------------------------------------------------------
 
 
+@pytest.mark.fault(78)
 @pytest.mark.parametrize(
     ("status", "kind"),
     [
@@ -330,6 +341,7 @@ def test_a_refused_field_is_named(api, server):
         api.get("/tasks")
 
 
+@pytest.mark.fault(12)
 def test_nobody_listening_is_a_connection_error_that_names_the_host(server, slept):
     url = server.url
     server.close()
@@ -344,6 +356,7 @@ def test_nobody_listening_is_a_connection_error_that_names_the_host(server, slep
     assert len(slept) <= 4
 
 
+@pytest.mark.fault(12)
 def test_a_name_that_does_not_resolve_is_a_connection_error():
     lost = ApiTransport("https://service.test", ApiKey(CANARY), user_agent="tests/1")
 
@@ -356,6 +369,7 @@ def test_a_name_that_does_not_resolve_is_a_connection_error():
     assert "proxy" in caught.value.hint
 
 
+@pytest.mark.fault(2)
 def test_an_answer_cut_short_is_a_connection_error(api, server):
     server.say(Answer(body=b'{"a": 1', announced=100))
 
@@ -363,6 +377,7 @@ def test_an_answer_cut_short_is_a_connection_error(api, server):
         api.get("/tasks", retry=False)
 
 
+@pytest.mark.fault(29)
 def test_an_answer_beyond_the_limit_is_refused(api, server, monkeypatch):
     assert transport_module.JSON_LIMIT_BYTES == 32_000_000
     monkeypatch.setattr(transport_module, "JSON_LIMIT_BYTES", 100_000)
@@ -373,6 +388,7 @@ def test_an_answer_beyond_the_limit_is_refused(api, server, monkeypatch):
     assert len(api.get("/tasks").body) == 100_000
 
 
+@pytest.mark.fault(29)
 def test_the_limit_counts_unpacked_bytes(api, server, monkeypatch):
     monkeypatch.setattr(transport_module, "JSON_LIMIT_BYTES", 100_000)
     packed = gzip.compress(b" " * 10_000_000)
@@ -424,6 +440,7 @@ LEAKS = [
 ]
 
 
+@pytest.mark.fault(79)
 @pytest.mark.parametrize("answer", LEAKS)
 @pytest.mark.parametrize("retry", [True, False])
 def test_the_key_is_in_no_text_and_no_log(api, server, caplog, answer, retry):
@@ -453,6 +470,7 @@ def test_a_failure_has_nothing_of_the_http_library_below_it(server, answer):
     assert caught.value.__context__ is None
 
 
+@pytest.mark.fault(79)
 def test_control_characters_of_a_detail_are_made_visible(api, server):
     server.say(refusal(400, "\x1b[31mred\x07 \u202etxt"))
 
@@ -466,6 +484,7 @@ def test_control_characters_of_a_detail_are_made_visible(api, server):
 # -- signed links --------------------------------------------------------------------------------
 
 
+@pytest.mark.fault(27)
 def test_a_link_is_asked_without_key_and_cookies_and_with_the_range(links, server):
     server.say(Answer(206, b"llo", {"Content-Range": "bytes 2-4/5", "Set-Cookie": "a=b"}))
 
@@ -482,6 +501,7 @@ def test_a_link_is_asked_without_key_and_cookies_and_with_the_range(links, serve
         assert not {"X-API-Key", "Authorization", "Cookie"} & set(asked.headers)
 
 
+@pytest.mark.fault(27)
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_link_may_redirect_to_another_server(links, server, other, status):
     server.say(Answer(status, headers={"Location": other.url + "/there"}))
@@ -493,6 +513,7 @@ def test_a_link_may_redirect_to_another_server(links, server, other, status):
     assert other.asked[0].headers["Range"] == "bytes=0-4"
 
 
+@pytest.mark.fault(25)
 def test_five_redirects_are_followed_and_no_sixth(links, server):
     steps = [Answer(302, headers={"Location": f"/{n}"}) for n in range(1, 6)]
     server.say(*steps, Answer(body=b"end"))
@@ -507,6 +528,7 @@ def test_five_redirects_are_followed_and_no_sixth(links, server):
     assert len(server.asked) == 6
 
 
+@pytest.mark.fault(25)
 @pytest.mark.parametrize(
     "target",
     ["file:///etc/passwd", "ftp://127.0.0.1/a", "javascript:alert(1)", "http://[", "//[x"],
@@ -518,6 +540,7 @@ def test_a_redirect_to_something_else_than_http_is_refused(links, server, target
         links.get(server.url + "/a")
 
 
+@pytest.mark.fault(25)
 @pytest.mark.parametrize(
     "target",
     [
@@ -538,6 +561,7 @@ def test_a_redirect_never_leads_inward_or_from_https_to_http(target):
         _redirect_target("https://storage.test/a", target)
 
 
+@pytest.mark.fault(25)
 def test_a_redirect_from_here_to_plain_http_elsewhere_is_refused(links, server):
     server.say(Answer(302, headers={"Location": "http://storage.test/b"}))
 
@@ -556,6 +580,7 @@ def test_a_link_that_is_no_address_is_a_bad_payload(links):
         links.get("https://[")
 
 
+@pytest.mark.fault(2)
 def test_a_body_cut_short_is_told(links, server):
     server.say(Answer(body=b"x" * 10, announced=20))
 
@@ -623,6 +648,7 @@ def test_any_status_behind_a_link_is_for_the_caller(links, server):
         assert reply.etag is None
 
 
+@pytest.mark.fault(18)
 @pytest.mark.parametrize(
     ("header", "wanted"),
     [

@@ -98,6 +98,7 @@ def test_blocks_cover_every_line_and_are_short():
     assert log.packed_bytes < len(text) / 4
 
 
+@pytest.mark.fault(106)
 def test_a_very_long_line_has_a_block_of_its_own():
     text = "short\n" + "x" * 3_000_000 + "\nshort\n"
 
@@ -119,6 +120,7 @@ def test_what_lies_beyond_the_limit_is_not_read():
     assert log.read(49_990, 1000) == log.read(49_990, 10)
 
 
+@pytest.mark.fault(106)
 @given(st.binary(max_size=3000), st.integers(1, 500), st.data())
 def test_any_bytes_come_back_as_they_were(content, piece, data):
     log = read(content, piece=piece)

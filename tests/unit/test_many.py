@@ -276,6 +276,7 @@ def test_wait_all_of_an_outage_says_so():
     assert str(now) == "1 of 3 done · 2 In Progress · no answer from the service at the moment"
 
 
+@pytest.mark.fault(85)
 def test_a_key_revoked_in_the_middle_ends_the_wait_with_one_message(service, of):
     service.has("a", "b")
     asked = []
@@ -304,6 +305,7 @@ def test_a_task_that_is_not_ours_ends_the_wait_for_it_alone(service, of):
     assert caught.value.status_code == 403
 
 
+@pytest.mark.fault(71)
 def test_a_status_newer_than_this_package_is_waited_through(service, of, capsys):
     service.has("a", status="reticulating-splines")
     rounds = []

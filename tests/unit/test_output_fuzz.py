@@ -110,6 +110,7 @@ def in_pieces(found: Member, data: bytes, size: int) -> bytes:
     return b"".join(pieces)
 
 
+@pytest.mark.fault(42)
 @settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
 @given(archives(), st.integers(1, 500))
 def test_what_zipfile_writes_is_read_as_zipfile_reads_it(made, size):
@@ -180,6 +181,7 @@ def server():
         yield made
 
 
+@pytest.mark.fault(51)
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.sampled_from(BODIES).flatmap(damaged))
 def test_a_damaged_archive_gives_no_wrong_file_and_no_strange_error(server, tmp_path, body):
@@ -267,6 +269,7 @@ def test_any_bytes_give_a_directory_or_a_need_or_a_refusal(window, before):
         assert len(found) == len(found.sizes) == len(found.offsets)
 
 
+@pytest.mark.fault(51)
 @settings(max_examples=100, deadline=None)
 @given(st.data())
 def test_odd_archives_damaged_still_give_typed_errors(data):

@@ -158,6 +158,7 @@ def test_what_lasts_counts_until_now_and_has_no_end():
     assert total(task) == 1000
 
 
+@pytest.mark.fault(74)
 def test_a_clock_behind_the_services_gives_no_negative_time():
     task = record(entry("submitted", 50), status="submitted")
 

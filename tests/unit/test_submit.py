@@ -19,7 +19,7 @@ from inductiva_widgets.backend import Backend
 from inductiva_widgets.errors import (
     InductivaWidgetsError,
     NotFoundError,
-    ServerError,
+    SubmissionUnknownError,
     UserInputError,
 )
 from inductiva_widgets.submit import pack_inputs
@@ -228,7 +228,7 @@ def test_what_cannot_work_is_refused_before_any_request(remote, server, given):
 def test_an_unknown_group_is_told_and_nothing_is_made(remote, server):
     server.answers["GET /compute/group/mine"] = refusal(404, "There is no group mine.")
 
-    with pytest.raises(NotFoundError, match="group mine"):
+    with pytest.raises(NotFoundError, match="group 'mine'"):
         tasks.submit(["a"], backend=remote, **PLACE)
 
     assert server.paths() == ["GET /compute/group/mine"]
@@ -257,7 +257,7 @@ def test_a_task_whose_inputs_cannot_be_sent_is_killed(remote, server, step, faul
 def test_a_submission_that_fails_is_not_repeated(remote, server):
     server.answers["POST /tasks/submit"] = refusal(500, "broken")
 
-    with pytest.raises(ServerError):
+    with pytest.raises(SubmissionUnknownError, match="broken"):
         tasks.submit(["a"], backend=remote, **PLACE)
 
     assert server.paths().count("POST /tasks/submit") == 1

@@ -365,6 +365,7 @@ def test_the_limit_of_a_backend_holds_for_all(service, time_):
     assert advance(near, time_, 4) == [1.0] * 4
 
 
+@pytest.mark.fault(102)
 def test_a_hidden_task_is_asked_for_once_a_minute(watcher, service, time_):
     service.has("a")
     watcher.watch("a", Told()).show(visible=False)
@@ -384,6 +385,7 @@ def test_a_task_hidden_in_one_view_and_seen_in_another_is_seen(watcher, service,
     assert advance(watcher, time_, 4) == [1.0, 2.0, 5.0, 10.0]
 
 
+@pytest.mark.fault(102)
 def test_shown_again_it_is_asked_for_at_once(watcher, service, time_):
     service.has("a")
     subscription = watcher.watch("a", Told())
@@ -402,6 +404,7 @@ def test_shown_again_it_is_asked_for_at_once(watcher, service, time_):
     assert service.questions() == ["status a"]
 
 
+@pytest.mark.fault(31, 102)
 def test_after_a_sleep_of_the_machine_there_is_one_round(watcher, service, time_):
     service.has("a")
     watcher.watch("a", Told())
@@ -417,6 +420,7 @@ def test_after_a_sleep_of_the_machine_there_is_one_round(watcher, service, time_
 # -- when it goes wrong --------------------------------------------------------------------------
 
 
+@pytest.mark.fault(10)
 def test_an_outage_keeps_the_last_state_and_says_since_when_why_and_when_next(
     watcher, service, time_
 ):
@@ -453,6 +457,7 @@ def test_an_outage_from_the_start_is_told_too(watcher, service):
     assert told[-1].stale.error.status_code == 500
 
 
+@pytest.mark.fault(10)
 def test_the_pauses_of_an_outage_are_jittered(service, time_):
     shaky = StillWatcher(service, monotonic=time_, jitter=lambda: 1.0)
     service.faults["all"] = ServiceConnectionError("gone")
@@ -461,6 +466,7 @@ def test_the_pauses_of_an_outage_are_jittered(service, time_):
     assert advance(shaky, time_, 4) == [1.25, 2.5, 6.25, 12.5]
 
 
+@pytest.mark.fault(85)
 def test_a_refused_key_stops_the_polling_until_somebody_wakes_it(watcher, service, time_):
     service.has("a")
     told = Told()
@@ -500,6 +506,7 @@ def test_a_key_refused_in_the_middle_of_a_round_is_told_to_all(watcher, service)
     assert [one[-1].stale.error.status_code for one in told.values()] == [401, 401]
 
 
+@pytest.mark.fault(86)
 def test_a_refusal_for_one_task_does_not_stop_the_others(watcher, service):
     service.has("a", "b")
     forbidden, fine = Told(), Told()
@@ -533,6 +540,7 @@ def test_a_refusal_for_one_task_leaves_another_that_failed_in_the_same_round(wat
     assert unlucky[-1].stale is None
 
 
+@pytest.mark.fault(80)
 def test_a_task_that_vanished_is_told_once_and_not_asked_for_again(watcher, service):
     service.has("a", "b")
     gone, fine = Told(), Told()
@@ -594,6 +602,7 @@ def test_an_hour_of_outage_is_over_a_quarter_minute_after_its_end(service, time_
     assert 3600 / 12.5 <= asked <= 3600 / 10
 
 
+@pytest.mark.fault(7)
 @pytest.mark.parametrize("wait_s", [17.0, 1e9, 1e11])
 def test_the_service_is_not_asked_earlier_than_it_said(watcher, service, time_, wait_s):
     service.has("a")
@@ -618,6 +627,7 @@ def test_the_service_is_not_asked_earlier_than_it_said(watcher, service, time_, 
     assert told.statuses == ["started"]
 
 
+@pytest.mark.fault(7)
 def test_a_rate_limit_without_a_time_means_the_usual_pauses(watcher, service, time_):
     service.faults["all"] = RateLimitedError("slow down")
     watcher.watch("a", Told())
@@ -685,6 +695,7 @@ def test_a_closed_subscription_hears_nothing_more(watcher, service):
     assert service.questions() == []
 
 
+@pytest.mark.fault(82)
 def test_an_overtaken_answer_is_dropped(watcher, service):
     service.has("a")
     told = Told()
@@ -706,6 +717,7 @@ def test_an_overtaken_answer_is_dropped(watcher, service):
     assert told.statuses == ["success"]
 
 
+@pytest.mark.fault(82)
 @pytest.mark.parametrize("ended", [True, False])
 def test_a_failure_overtaken_by_an_answer_makes_nothing_old(watcher, service, ended):
     service.has("a")
@@ -820,6 +832,7 @@ def live(service):
     made.close()
 
 
+@pytest.mark.fault(101)
 def test_the_first_watcher_starts_one_thread_and_the_last_ends_it(live, service):
     service.has("a", "b", "c")
     assert pollers() == []
@@ -869,6 +882,7 @@ def test_closing_one_of_two_does_not_make_a_round_come_early(live, service):
     assert service.questions() == []
 
 
+@pytest.mark.fault(81)
 def test_a_task_that_runs_again_is_watched_again(live, service):
     service.has("a", status="spot-instance-preempted", ended=True)
     told = Told()
