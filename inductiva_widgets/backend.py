@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from inductiva_widgets.api.sessions import Timeouts
+    from inductiva_widgets.live import Live
     from inductiva_widgets.local import EngineInfo
 
 __all__ = ["Backend", "connect", "default"]
@@ -38,6 +39,18 @@ class Backend:
         self.client = Client(config, timeouts=timeouts)
         limit_s = LOCAL_LIMIT_S if config.is_local else STEPS_S[-1]
         self.watcher = Watcher(self.client, limit_s=limit_s)
+        self._live_lock = threading.Lock()
+        self._live: Live | None = None
+
+    @property
+    def live(self) -> Live:
+        """Files, logs and machines of running tasks; starts nothing before its first use."""
+        with self._live_lock:
+            if self._live is None:
+                from inductiva_widgets.live import Live
+
+                self._live = Live(self.client, self.watcher, is_local=self.is_local)
+            return self._live
 
     @property
     def name(self) -> str:
@@ -56,6 +69,10 @@ class Backend:
 
     def close(self) -> None:
         """Ends the poller and closes all connections; tasks go on running."""
+        with self._live_lock:
+            live, self._live = self._live, None
+        if live is not None:
+            live.close()
         self.watcher.close()
         self.client.close()
 

@@ -19,6 +19,10 @@ from inductiva_widgets.errors import (
     BadPayloadError,
     InductivaWidgetsError,
     NotFoundError,
+    RateLimitedError,
+    ServerError,
+    ServiceConnectionError,
+    SubmissionUnknownError,
     UserInputError,
 )
 
@@ -78,19 +82,23 @@ class Client:
 
     def task(self, task_id: str, *, retry: bool = True) -> models.TaskRecord:
         """The whole task with its history."""
-        record = models.decode(self._get(_task_path(task_id), retry=retry), models.TaskRecord)
+        with _of_task(task_id):
+            body = self._get(_task_path(task_id), retry=retry)
+        record = models.decode(body, models.TaskRecord)
         return _known(record, record.task_id, record.status)
 
     def task_dict(self, task_id: str) -> dict[str, Any]:
         """The whole task exactly as sent."""
-        value = models.decode_any(self._get(_task_path(task_id)))
+        with _of_task(task_id):
+            value = models.decode_any(self._get(_task_path(task_id)))
         if not isinstance(value, dict):
             raise BadPayloadError("The service described the task by something that is no object.")
         return value
 
     def status(self, task_id: str, *, retry: bool = True) -> models.StatusReply:
         """The small status answer."""
-        body = self._get(_task_path(task_id) + "/status", retry=retry)
+        with _of_task(task_id):
+            body = self._get(_task_path(task_id) + "/status", retry=retry)
         record = models.decode(body, models.StatusReply)
         return _known(record, record.id, record.status)
 
@@ -128,7 +136,8 @@ class Client:
 
     def kill(self, task_id: str) -> models.StatusReply:
         """Asks for the end of a task; sent exactly once."""
-        reply = self._api.send("POST", _task_path(task_id) + "/kill")
+        with _of_task(task_id):
+            reply = self._api.send("POST", _task_path(task_id) + "/kill")
         return models.decode(reply.body, models.StatusReply)
 
     def metadata(self, task_id: str) -> dict[str, str]:
@@ -147,10 +156,23 @@ class Client:
     # -- submitting -------------------------------------------------------------------------
 
     def submit(self, body: Mapping[str, object]) -> models.Submission:
-        """Creates a task; its inputs follow."""
-        reply = self._api.send("POST", "/tasks/submit", body=msgspec.json.encode(dict(body)))
-        record = models.decode(reply.body, models.Submission)
-        return _known(record, record.id, record.status)
+        """Creates a task; its inputs follow.
+
+        Raises:
+            SubmissionUnknownError: The request was sent, but what came of it was not told.
+        """
+        try:
+            reply = self._api.send("POST", "/tasks/submit", body=msgspec.json.encode(dict(body)))
+            record = models.decode(reply.body, models.Submission)
+            return _known(record, record.id, record.status)
+        except (ServerError, ServiceConnectionError, BadPayloadError) as error:
+            if isinstance(error, ServiceConnectionError) and not error.may_have_arrived:
+                raise
+            raise SubmissionUnknownError(
+                f"Whether the task was made is not known: {error.message}",
+                hint="Look for it before you submit again: inductiva_widgets.tasks.list(last_n=5)."
+                " One that waits for its inputs can be killed.",
+            ) from None
 
     def input_uploaded(self, task_id: str) -> None:
         """Says that the inputs are there: the task enters the queue."""
@@ -191,6 +213,34 @@ class Client:
         except NotFoundError:
             body = msgspec.json.encode({"name": name, "project_type": "project"})
             self._api.send("POST", "/projects", body=body)
+
+    # -- the machine of a running task (contract § 8) ---------------------------------------
+
+    def live_register(self, task_id: str, sender: str) -> None:
+        """Opens a mailbox for answers of the task's machine."""
+        self._post_live(task_id, "register", {"sender_id": sender})
+
+    def live_offer(self, task_id: str, message: Mapping[str, str]) -> None:
+        """Puts a message into the mailbox of the task's machine."""
+        self._post_live(task_id, "offer", message)
+
+    def live_message(self, task_id: str, receiver: str, block_s: int) -> object | None:
+        """The oldest message of a mailbox; `None` when none came within `block_s` seconds."""
+        query: dict[str, str | int] = {"client": receiver, "block_s": block_s}
+        body = self._get(_task_path(task_id) + "/message", query, retry=False)
+        return models.decode_any(body) if body else None
+
+    def live_json(self, task_id: str, what: str) -> object:
+        """What only the local engine tells by plain requests: `files`, `last-modified-file`."""
+        return models.decode_any(self._get(f"{_task_path(task_id)}/live/{what}", retry=False))
+
+    def live_bytes(self, task_id: str, what: str, query: Query | None = None) -> bytes:
+        """The same as it is sent: `top`, and `file`, which is a line of JSON and then bytes."""
+        return self._get(f"{_task_path(task_id)}/live/{what}", query, retry=False)
+
+    def _post_live(self, task_id: str, what: str, body: Mapping[str, str]) -> None:
+        encoded = msgspec.json.encode(dict(body))
+        self._api.send("POST", f"{_task_path(task_id)}/{what}", body=encoded)
 
     # -- storage ----------------------------------------------------------------------------
 
@@ -247,6 +297,19 @@ def _task_path(task_id: str) -> str:
     return f"/tasks/{quote(check_task_id(task_id), safe='')}"
 
 
+@contextlib.contextmanager
+def _of_task(task_id: str) -> Iterator[None]:
+    """A 404 inside means that the account has no such task, whatever words come with it."""
+    try:
+        yield
+    except NotFoundError as error:
+        raise NotFoundError(
+            f"This account has no task {task_id}.",
+            hint="Check the id: inductiva_widgets.tasks.list() gives the tasks of the account.",
+            status_code=error.status_code,
+        ) from None
+
+
 def _known(record: models.R, task_id: str, status: str) -> models.R:
     """The record, if it says which task and in which state: all else may be missing."""
     if not task_id or not status:
@@ -256,10 +319,24 @@ def _known(record: models.R, task_id: str, status: str) -> models.R:
 
 @contextlib.contextmanager
 def quiet_kill(client: Client, task_id: str) -> Iterator[None]:
-    """Kills the task when the block fails, as the official client does for failed uploads."""
+    """Kills the task when the block fails, as the official client does for failed uploads.
+
+    Raises:
+        SubmissionUnknownError: It could not be killed either, so it may go on.
+    """
     try:
         yield
-    except BaseException:
-        with contextlib.suppress(Exception):
+    except BaseException as error:
+        try:
             client.kill(task_id)
+        except (ServerError, ServiceConnectionError, RateLimitedError, BadPayloadError):
+            if isinstance(error, Exception):
+                raise SubmissionUnknownError(
+                    f"Task {task_id} was made, but not all of it arrived: {error} It could not be"
+                    " killed and may go on.",
+                    hint=f"Kill it before you submit again: Task({task_id!r}).kill().",
+                    task_id=task_id,
+                ) from None
+        except InductivaWidgetsError:  # it has ended already, or never was
+            pass
         raise

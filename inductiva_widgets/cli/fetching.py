@@ -179,6 +179,9 @@ def _download(
             result["path"] = str(begun.path) if delivered else None
             result["files"] = len(delivered)
             result["bytes"] = sum(file.size for file in delivered)
+    except KeyboardInterrupt:
+        click.echo("Stopped: the same command goes on from here.", err=True)
+        raise
     except NotFoundError as error:
         result["missing"] = list(error.missing)
         result["error"] = str(_why_missing(task, order.kind, error))

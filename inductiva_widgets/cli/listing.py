@@ -16,6 +16,7 @@ from inductiva_widgets.cli.console import (
     print_table,
     service,
 )
+from inductiva_widgets.cli.live import live_files
 from inductiva_widgets.errors import InductivaWidgetsError
 from inductiva_widgets.formats import safe_text
 
@@ -144,11 +145,15 @@ def info(*, task_id: str, as_json: bool) -> None:
 
 @click.command()
 @click.argument("task_id", metavar="ID")
+@click.option("--live", is_flag=True, help="Of a running task, as they are now.")
 @json_option
-def files(*, task_id: str, as_json: bool) -> None:
+def files(*, task_id: str, live: bool, as_json: bool) -> None:
     """Lists the output files of a task with their sizes."""
     from inductiva_widgets.task import Task
 
+    if live:
+        live_files(task_id, as_json=as_json)
+        return
     with service() as backend:
         outputs = Task(task_id, backend=backend).get_output_info()
     if as_json:
@@ -159,6 +164,8 @@ def files(*, task_id: str, as_json: bool) -> None:
         print_json({"size": outputs.size, "contents": contents})
     else:
         click.echo(str(outputs))
+    if outputs.difference:
+        click.echo(outputs.difference, err=True)
 
 
 @click.command()

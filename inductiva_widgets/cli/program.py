@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from inductiva_widgets import __version__
-from inductiva_widgets.cli import acting, auth, demo, engine, fetching, listing
+from inductiva_widgets.cli import acting, auth, demo, engine, fetching, listing, live
 from inductiva_widgets.cli.console import complain
 from inductiva_widgets.errors import InductivaWidgetsError, UserInputError
 
@@ -42,10 +42,11 @@ def key() -> None:
     """Keep, drop and explain the API key."""
 
 
-for command in (*listing.COMMANDS, *fetching.COMMANDS, *acting.COMMANDS):
+for command in (*listing.COMMANDS, *fetching.COMMANDS, *acting.COMMANDS, *live.COMMANDS):
     tasks.add_command(command)
 for command in auth.COMMANDS:
     key.add_command(command)
+cli.add_command(live.logs)
 cli.add_command(engine.serve)
 cli.add_command(demo.demo)
 

@@ -45,7 +45,11 @@ class TaskFiles(TaskFacts):
             OutputsNotReadyError: The task has no output archive yet.
         """
         with self._archive() as outputs:
-            return outputs.info()
+            told = outputs.info()
+        counted = self.info.metrics.output_total_files
+        if counted not in (None, told.n_files):
+            told.difference = f"The service counts {counted} files, the archive has {told.n_files}."
+        return told
 
     get_output_files_info = get_output_info
 

@@ -29,8 +29,8 @@ from inductiva_widgets.submit import (
     stored_inputs,
 )
 from inductiva_widgets.task.callbacks import DoneCallback
-from inductiva_widgets.task.files import TaskFiles
 from inductiva_widgets.task.host import host
+from inductiva_widgets.task.live import TaskLive
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -43,7 +43,7 @@ __all__ = ["Task"]
 PUMP_S = 0.1  # how long a waiting cell may leave a click unanswered
 
 
-class Task(TaskFiles):
+class Task(TaskLive):
     """A remote simulation task.
 
     Args:

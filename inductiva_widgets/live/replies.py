@@ -1,0 +1,180 @@
+"""What a machine answers, checked: it runs programs of others, so nothing of it is believed."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from inductiva_widgets.errors import (
+    BadPayloadError,
+    InductivaWidgetsError,
+    NotFoundError,
+    UserInputError,
+)
+from inductiva_widgets.formats import safe_text
+from inductiva_widgets.live.records import LastModified, LiveFile, LiveFiles
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = [
+    "files_of_engine",
+    "files_of_machine",
+    "last_modified",
+    "lines_of",
+    "message_of",
+    "no_file",
+    "no_text",
+    "part",
+    "text_of",
+]
+
+LARGEST_MESSAGE = 1 << 20  # four times what the contract allows
+MOST_FILES = 200_000
+DEEPEST = 64
+
+
+def message_of(raw: object, filename: str = "") -> object:
+    """What a reply says.
+
+    Args:
+        raw: One message of the data channel.
+        filename: The file that was asked for.
+
+    Raises:
+        NotFoundError: The machine has no such file.
+        UserInputError: It is no text.
+        BadPayloadError: The reply cannot be read, or the machine did not understand.
+    """
+    if isinstance(raw, str | bytes) and len(raw) <= LARGEST_MESSAGE:
+        try:
+            reply = msgspec.json.decode(raw)
+        except (msgspec.DecodeError, UnicodeError, RecursionError):
+            reply = None
+        if isinstance(reply, dict) and reply.get("status") == "success":
+            return reply.get("message")
+        if isinstance(reply, dict) and reply.get("status") in ("error", "invalid"):
+            raise _refusal(str(reply.get("message")), filename)
+    raise _unreadable()
+
+
+def _refusal(text: str, filename: str) -> InductivaWidgetsError:
+    if text.startswith("File not found"):
+        return no_file(filename)
+    if text.startswith("File is not a text file"):
+        return no_text(filename)
+    return BadPayloadError(f"The task's machine refused: {safe_text(text)}")
+
+
+def no_file(filename: str) -> NotFoundError:
+    """There is no such file."""
+    return NotFoundError(
+        f"The task has no file {safe_text(filename)!r} (yet).",
+        hint="See which there are with task.list_files().",
+        missing=(filename,),
+    )
+
+
+def no_text(filename: str) -> UserInputError:
+    """The file cannot be shown as lines."""
+    return UserInputError(
+        f"{safe_text(filename)} is not a text file.", hint="Download it when the task has ended."
+    )
+
+
+def _unreadable() -> BadPayloadError:
+    return BadPayloadError("The task's machine sent something that cannot be read.")
+
+
+def lines_of(message: object) -> list[str]:
+    """Lines of a `tail` reply, none of which holds a line break."""
+    if not isinstance(message, list) or not all(isinstance(line, str) for line in message):
+        raise _unreadable()
+    lines: list[str] = message
+    if any("\n" in line for line in lines):
+        return [part for line in lines for part in line.removesuffix("\n").split("\n")]
+    return lines
+
+
+def text_of(message: object) -> str:
+    """A reply that is one text."""
+    if not isinstance(message, str):
+        raise _unreadable()
+    return message
+
+
+def last_modified(message: object) -> LastModified:
+    """The reply to `last_modified_file`."""
+    if not isinstance(message, dict) or not isinstance(message.get("most_recent_file"), str):
+        raise _unreadable()
+    age = message.get("time_since_last_mod")
+    if not isinstance(age, int | float) or not math.isfinite(age):
+        raise _unreadable()
+    return LastModified(
+        message["most_recent_file"],
+        _moment(message.get("most_recent_timestamp")),
+        _moment(message.get("now_timestamp")),
+        max(0.0, float(age)),
+    )
+
+
+def files_of_machine(message: object, as_of: dt.datetime) -> LiveFiles:
+    """The reply to `ls`: names only."""
+    return LiveFiles(tuple(_walk(message, "", 0)), as_of)
+
+
+def _walk(items: object, prefix: str, depth: int) -> Iterator[LiveFile]:
+    if not isinstance(items, list) or depth > DEEPEST or len(items) > MOST_FILES:
+        raise _unreadable()
+    for item in items:
+        if isinstance(item, str):
+            yield LiveFile(prefix + item)
+        elif isinstance(item, dict):
+            for name, below in item.items():
+                yield LiveFile(f"{prefix}{name}/")
+                yield from _walk(below, f"{prefix}{name}/", depth + 1)
+        else:
+            raise _unreadable()
+
+
+def files_of_engine(message: object) -> LiveFiles:
+    """What the local engine tells by plain requests: sizes and times as well."""
+    if not isinstance(message, dict) or not isinstance(message.get("files"), list):
+        raise _unreadable()
+    return LiveFiles(tuple(map(_file, message["files"])), _moment(message.get("now")))
+
+
+def _file(item: object) -> LiveFile:
+    if not isinstance(item, dict):
+        raise _unreadable()
+    name, size = item.get("name"), item.get("size")
+    if not isinstance(name, str) or type(size) is not int:
+        raise _unreadable()
+    return LiveFile(name, size, _moment(item.get("modified")))
+
+
+def part(body: bytes) -> tuple[str, int, int, bytes]:
+    """A part of a file: the file's mark, its size, where the part begins, and its bytes."""
+    head, _, data = body.partition(b"\n")
+    try:
+        about = msgspec.json.decode(head)
+    except (msgspec.DecodeError, UnicodeError):
+        about = None
+    if not isinstance(about, dict):
+        raise _unreadable()
+    mark, size, start = about.get("file"), about.get("size"), about.get("start")
+    if not isinstance(mark, str) or type(size) is not int or type(start) is not int:
+        raise _unreadable()
+    return mark, size, start, data
+
+
+def _moment(seconds: object) -> dt.datetime:
+    if isinstance(seconds, int | float) and not isinstance(seconds, bool):
+        try:
+            return dt.datetime.fromtimestamp(seconds, dt.timezone.utc)
+        except (OverflowError, OSError, ValueError):
+            pass
+    raise _unreadable()
