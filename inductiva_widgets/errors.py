@@ -28,11 +28,15 @@
     │   ├── DiskFullError               (also OSError) no room at the destination
     │   └── DestinationError            (also OSError) the destination cannot be written
     │       └── FileConflictError           other content is there; `failed` names it
+    ├── SubmissionUnknownError      whether a task was made, or goes on, is not known; `task_id`
     ├── OutputsNotReadyError        the task has no output archive yet
     ├── TaskFailedError             the task ended badly; `status`, `log_tail`
     ├── WaitTimeoutError            (also TimeoutError) the task did not end in the time given
+    ├── LiveUnavailableError        the machine of a task cannot be asked now; `cause`
+    ├── MissingLibraryError         (also ImportError) a library that one feature needs is not here
     └── LocalEngineError            the local engine does not start, stop or answer
-        └── EngineBusyError             another engine owns the data folder; `pid`, `url`
+        ├── EngineBusyError             another engine owns the data folder; `pid`, `url`
+        └── StoreCorruptError           its task database is damaged; `path` is where it lies
 
 Each carries a `hint` (what to do next) and `retryable`. Texts are redacted where they are made:
 no key and no signed URL ever enters a message.
@@ -60,7 +64,9 @@ __all__ = [
     "IncompleteDownloadError",
     "InductivaWidgetsError",
     "LinkExpiredError",
+    "LiveUnavailableError",
     "LocalEngineError",
+    "MissingLibraryError",
     "NotFoundError",
     "NotKillableError",
     "OutputsNotReadyError",
@@ -70,6 +76,8 @@ __all__ = [
     "ServerError",
     "ServiceConnectionError",
     "ServiceTimeoutError",
+    "StoreCorruptError",
+    "SubmissionUnknownError",
     "TaskFailedError",
     "UnknownBackendError",
     "UnsafeMemberError",
@@ -165,9 +173,17 @@ class ServerError(ApiError):
 
 
 class ServiceConnectionError(InductivaWidgetsError, ConnectionError):
-    """No answer at all: name resolution, refused or dropped connection, TLS."""
+    """No answer at all: name resolution, refused or dropped connection, TLS.
+
+    Attributes:
+        may_have_arrived: Whether the request may have reached the service.
+    """
 
     retryable = True
+
+    def __init__(self, message: str, *, hint: str = "", may_have_arrived: bool = True) -> None:
+        super().__init__(message, hint=hint)
+        self.may_have_arrived = may_have_arrived
 
 
 class ServiceTimeoutError(ServiceConnectionError, TimeoutError):
@@ -257,6 +273,18 @@ class FileConflictError(DestinationError):
     """Files with another content are there; `failed` names them, and nothing was fetched."""
 
 
+class SubmissionUnknownError(InductivaWidgetsError):
+    """Whether a task was made, or goes on, is not known: look before you submit it again.
+
+    Attributes:
+        task_id: The task that was made, empty when its id did not come back.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", task_id: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.task_id = task_id
+
+
 class OutputsNotReadyError(InductivaWidgetsError):
     """The task has no output archive yet."""
 
@@ -289,6 +317,24 @@ class WaitTimeoutError(InductivaWidgetsError, TimeoutError):
     retryable = True
 
 
+class MissingLibraryError(InductivaWidgetsError, ImportError):
+    """A library that one feature needs is not installed here."""
+
+
+class LiveUnavailableError(InductivaWidgetsError):
+    """The machine of a task cannot be asked for its files, logs or load now.
+
+    Attributes:
+        cause: `not-running` (waiting, or ended), `no-aiortc` (WebRTC is not installed),
+            `no-answer` (the machine does not answer) or `blocked-udp` (it answered, but nothing
+            comes through).
+    """
+
+    def __init__(self, message: str, *, hint: str = "", cause: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.cause = cause
+
+
 class LocalEngineError(InductivaWidgetsError):
     """The local engine does not start, stop or answer."""
 
@@ -305,3 +351,15 @@ class EngineBusyError(LocalEngineError):
         super().__init__(message, hint=hint)
         self.pid = pid
         self.url = url
+
+
+class StoreCorruptError(LocalEngineError):
+    """The task database of the local engine is damaged.
+
+    Attributes:
+        path: Where it lies, put aside if that was possible.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", path: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.path = path

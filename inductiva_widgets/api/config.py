@@ -54,7 +54,10 @@ class ApiKey:
     def __init__(self, text: str, source: str = BY_ARGUMENT) -> None:
         text = text.strip()
         if not text:
-            raise ConfigurationError(f"The API key from {source} is empty.")
+            raise ConfigurationError(
+                f"The API key from {source} is empty.",
+                hint=f"Copy it again, or leave it out to use {KEY_VARIABLE} or the key file.",
+            )
         if not _KEY.fullmatch(text):
             raise ConfigurationError(
                 f"The API key from {source} has characters that no key has.",

@@ -26,6 +26,7 @@ from inductiva_widgets.errors import (
     NotFoundError,
     RateLimitedError,
     ServerError,
+    ServiceTimeoutError,
 )
 from inductiva_widgets.formats import safe_text
 
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 __all__ = ["ApiReply", "ApiTransport", "Query"]
 
 JSON_LIMIT_BYTES = 32 * 1000 * 1000  # the largest page of 500 tasks seen is 1 MB
+WITHIN_S = 120.0  # from an answer's head to its end: one that comes drop by drop never stalls
 RETRIES = 4
 _SIGNED = re.compile(r"(https?://[^\s?\"']*)\?[^\s\"']+")
 
@@ -104,11 +106,12 @@ class ApiTransport:
         body: bytes | None = None,
         retry: bool,
     ) -> ApiReply:
-        headers = {"X-API-Key": self._key.reveal(), "User-Agent": self._user_agent}
-        if body is not None:
-            headers["Content-Type"] = "application/json"
-
         def exchange() -> tuple[requests.Response, bytes]:
+            # Made in here: some tracebacks show the locals of the frames that they list, and this
+            # frame is in none of them.
+            headers = {"X-API-Key": self._key.reveal(), "User-Agent": self._user_agent}
+            if body is not None:
+                headers["Content-Type"] = "application/json"
             with self._session(retry).request(
                 method,
                 self._base_url + path,
@@ -119,7 +122,7 @@ class ApiTransport:
                 allow_redirects=False,
                 stream=True,
             ) as response:
-                return response, _read_limited(response, JSON_LIMIT_BYTES)
+                return response, _read_limited(response, JSON_LIMIT_BYTES, WITHIN_S)
 
         response, content = calling(urlsplit(self._base_url).netloc, exchange)
         if response.status_code >= 300:
@@ -154,7 +157,7 @@ class ApiTransport:
                 status_code=code,
             )
         if code == 404:
-            return NotFoundError(f"Not found: {detail}", status_code=code)
+            return NotFoundError(f"The service has nothing there (404): {detail}", status_code=code)
         if code == 429:
             wait = retry_after_s(response.headers.get("Retry-After"))
             return RateLimitedError(
@@ -168,19 +171,30 @@ class ApiTransport:
                 hint="This is on the service's side; try again later.",
                 status_code=code,
             )
-        return ApiError(f"The service refused the request ({code}): {detail}", status_code=code)
+        return ApiError(
+            f"The service refused the request ({code}): {detail}",
+            hint="Change what it names, then try again.",
+            status_code=code,
+        )
 
     def _redact(self, text: str) -> str:
         return _SIGNED.sub(r"\1?…", text.replace(self._key.reveal(), "<API key>"))
 
 
-def _read_limited(response: requests.Response, limit_bytes: int) -> bytes:
+def _read_limited(response: requests.Response, limit_bytes: int, within_s: float) -> bytes:
+    give_up_at = time.monotonic() + within_s
     pieces: list[bytes] = []
     size = 0
-    for piece in response.iter_content(1 << 16):
+    # What has come, however little: `iter_content` would wait until a piece is full.
+    while piece := response.raw.read1(1 << 16, decode_content=True):
         size += len(piece)
         if size > limit_bytes:
             raise BadPayloadError(f"The service's answer is larger than {limit_bytes} bytes.")
+        if time.monotonic() > give_up_at:
+            raise ServiceTimeoutError(
+                f"Only {size} bytes of the service's answer came in {within_s:.0f} s.",
+                hint="Check the network, or try again.",
+            )
         pieces.append(piece)
     return b"".join(pieces)
 

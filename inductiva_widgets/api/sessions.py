@@ -26,6 +26,7 @@ from inductiva_widgets.errors import (
 )
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable
 
     import requests
@@ -46,6 +47,7 @@ RETRY_AFTER_LIMIT_S = 60.0  # a longer wait is for the caller to decide
 POOL_CONNECTIONS = 16
 
 T = TypeVar("T")
+_BEHIND_HOST = re.compile(r"^(\w+://[^/]*)?/.*", re.DOTALL)
 behind_link = contextvars.ContextVar("inductiva_widgets_behind_link", default=False)
 
 
@@ -53,14 +55,13 @@ behind_link = contextvars.ContextVar("inductiva_widgets_behind_link", default=Fa
 class Timeouts:
     """Limits in seconds: for the connection, and for each wait for bytes."""
 
-    connect_s: float = 10.0
+    connect_s: float = 5.0  # of each address of a host: the first may be dead, and another well
     read_s: float = 30.0
 
 
 def new_session(host: str, retries: int, sleep: Callable[[float], None]) -> requests.Session:
     """A session for one host, shared by threads; GETs are tried again `retries` times."""
     import requests  # loads here: `import inductiva_widgets` must not pay for it
-    from requests.adapters import HTTPAdapter
     from requests.cookies import RequestsCookieJar
 
     class NoCookies(RequestsCookieJar):
@@ -79,7 +80,7 @@ def new_session(host: str, retries: int, sleep: Callable[[float], None]) -> requ
     session.auth = lambda request: request
     # A proxy set for the outside world must not catch what goes to this machine.
     session.trust_env = not is_loopback(host)
-    adapter = HTTPAdapter(
+    adapter = _adapter()(
         pool_maxsize=POOL_CONNECTIONS, max_retries=_retry_policy(retries, sleep), pool_block=False
     )
     session.mount("https://", adapter)
@@ -149,6 +150,78 @@ def close_session(session: requests.Session) -> None:
     session.close()
 
 
+def _adapter() -> Any:  # noqa: ANN401 - a class of requests'
+    """Class of adapters whose connections Ctrl-C need not wait for, directly or by a proxy."""
+    from requests.adapters import HTTPAdapter
+    from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+    from urllib3.connection import HTTPConnection, HTTPSConnection
+
+    class Plain(HTTPConnection):
+        def _new_conn(self) -> socket.socket:
+            return _unless_interrupted(super()._new_conn)
+
+    class Secure(HTTPSConnection):
+        def _new_conn(self) -> socket.socket:
+            return _unless_interrupted(super()._new_conn)
+
+    class PlainPool(HTTPConnectionPool):
+        ConnectionCls = Plain
+
+    class SecurePool(HTTPSConnectionPool):
+        ConnectionCls = Secure
+
+    kinds = {"http": PlainPool, "https": SecurePool}
+
+    class Adapter(HTTPAdapter):
+        def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
+            super().init_poolmanager(*args, **kwargs)
+            self.poolmanager.pool_classes_by_scheme = kinds
+
+        def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+            manager = super().proxy_manager_for(*args, **kwargs)
+            manager.pool_classes_by_scheme = kinds
+            return manager
+
+    return Adapter
+
+
+def _unless_interrupted(connect: Callable[[], socket.socket]) -> socket.socket:
+    """A new connection. On the main thread it is made by another, so that Ctrl-C acts at once.
+
+    Nothing can interrupt the look-up of a name, and a resolver that is silent takes 10 s.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return connect()
+    made: list[socket.socket] = []
+    errors: list[BaseException] = []
+    done, left = threading.Event(), threading.Event()
+
+    def work() -> None:
+        try:
+            made.append(connect())
+        except BaseException as error:  # noqa: BLE001 - raised again below
+            errors.append(error)
+        done.set()
+        if left.is_set():
+            end()
+
+    def end() -> None:
+        for late in made:
+            late.close()
+
+    threading.Thread(target=work, name="inductiva-connect", daemon=True).start()
+    try:
+        while not done.wait(0.2):  # without a limit Windows would not notice Ctrl-C
+            pass
+    except BaseException:
+        left.set()
+        end()
+        raise
+    if errors:
+        raise errors[0]
+    return made[0]
+
+
 def _retry_policy(retries: int, sleep: Callable[[float], None]) -> Any:  # noqa: ANN401
     from urllib3.exceptions import MaxRetryError
     from urllib3.util.retry import Retry
@@ -205,25 +278,59 @@ def _ours(error: Exception, host: str) -> InductivaWidgetsError | None:
         return ServiceTimeoutError(
             f"No answer from {host} in time.",
             hint="Check the network, or try again.",
+            may_have_arrived=not isinstance(error, requests.ConnectTimeout),
         )
     if isinstance(error, (requests.exceptions.SSLError, low.SSLError)):
+        return _untrusted(last, host)
+    if isinstance(error, requests.exceptions.ProxyError):
+        return _stopped_by_proxy(last, host)
+    if isinstance(last, low.NameResolutionError):
         return ServiceConnectionError(
-            f"The secure connection to {host} failed: its certificate is not trusted.",
-            hint="Behind an inspecting proxy set REQUESTS_CA_BUNDLE to its certificate.",
+            f"There is no host named {host}, or its name cannot be looked up.",
+            hint="Check the spelling in INDUCTIVA_API_URL, then the network, proxy and VPN.",
+            may_have_arrived=False,
         )
     if isinstance(error, (requests.RequestException, low.HTTPError, OSError)):
         hint = "Check the address, the network, and the proxy or VPN settings."
         if is_loopback(urlsplit(f"//{host}").hostname or ""):
             hint = "Is the engine running? inductiva_widgets.connect() finds or starts one."
-        return ServiceConnectionError(f"No connection to {host}.", hint=hint)
+        was_sent = not isinstance(last, low.NewConnectionError)
+        return ServiceConnectionError(
+            f"No connection to {host}.", hint=hint, may_have_arrived=was_sent
+        )
     return None
 
 
+def _untrusted(cause: object, host: str) -> ServiceConnectionError:
+    # "certificate has expired", "Hostname mismatch …", "self-signed certificate"
+    why = getattr(next(iter(getattr(cause, "args", ())), None), "verify_message", "")
+    return ServiceConnectionError(
+        f"The secure connection to {host} failed: {why or 'its certificate is not trusted'}.",
+        hint="Behind an inspecting proxy set REQUESTS_CA_BUNDLE to its certificate.",
+        may_have_arrived=False,
+    )
+
+
+def _stopped_by_proxy(cause: object, host: str) -> ServiceConnectionError:
+    if " 407 " in str(getattr(cause, "original_error", "")):
+        return ServiceConnectionError(
+            f"The proxy on the way to {host} asks for a user name and a password (407).",
+            hint="Give them in HTTPS_PROXY: http://USER:PASSWORD@PROXY:PORT",
+            may_have_arrived=False,
+        )
+    return ServiceConnectionError(
+        f"The proxy does not lead to {host}.",
+        hint="Check HTTPS_PROXY; hosts that need no proxy are named in NO_PROXY.",
+        may_have_arrived=False,
+    )
+
+
 def _hide_signature(record: logging.LogRecord) -> bool:
-    """Cuts the query off the addresses that urllib3 logs at DEBUG: in ours it is a signature."""
+    """Leaves the host of addresses that urllib3 logs at DEBUG: a path or query may be a secret."""
     if behind_link.get() and isinstance(record.args, tuple):
         record.args = tuple(
-            item.partition("?")[0] if isinstance(item, str) else item for item in record.args
+            _BEHIND_HOST.sub(r"\1/…", item) if isinstance(item, str) else item
+            for item in record.args
         )
     return True
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from inductiva_widgets.errors import UserInputError
+from inductiva_widgets.errors import MissingLibraryError, UserInputError
 from inductiva_widgets.formats import short_id
 from inductiva_widgets.phases import KINDS
 
@@ -305,8 +305,9 @@ def _axes(height: float = 4.0) -> Axes:
     try:
         from matplotlib import pyplot as plt
     except ImportError as error:
-        raise ImportError(
-            'Charts need matplotlib, which is not installed: pip install "inductiva_widgets[plots]"'
+        raise MissingLibraryError(
+            "Charts need matplotlib, which is not installed.",
+            hint='pip install "inductiva_widgets[plots]"',
         ) from error
     figure, ax = plt.subplots(figsize=(8.0, height), layout="constrained")
     figure.patch.set_alpha(0)

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import pandas as pd
 
-from inductiva_widgets.errors import UserInputError
+from inductiva_widgets.errors import MissingLibraryError, UserInputError
 from inductiva_widgets.formats import safe_text
 from inductiva_widgets.history.columns import SPAN, STAMP, array_of
 from inductiva_widgets.history.frames import COLUMNS
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Iterator
 
 __all__ = ["read_csv", "read_parquet", "to_csv", "to_parquet"]
 
@@ -75,24 +77,37 @@ def to_parquet(frame: pd.DataFrame, path: str | os.PathLike[str]) -> None:
     """Writes a task frame as Parquet, `attrs` included; needs `pyarrow`.
 
     Raises:
-        ImportError: `pyarrow` is not installed.
+        MissingLibraryError: `pyarrow` is not installed (an `ImportError`).
     """
     # Parquet knows no durations: as pandas writes them, other programs read plain numbers.
-    frame.to_parquet(path, engine="pyarrow")
+    with _pyarrow():
+        frame.to_parquet(path, engine="pyarrow")
 
 
 def read_parquet(path: str | os.PathLike[str]) -> pd.DataFrame:
     """A task frame that `to_parquet` or pandas wrote, with the dtypes that it had.
 
     Raises:
-        ImportError: `pyarrow` is not installed.
+        MissingLibraryError: `pyarrow` is not installed (an `ImportError`).
     """
-    read = pd.read_parquet(path, engine="pyarrow")
+    with _pyarrow():
+        read = pd.read_parquet(path, engine="pyarrow")
     columns = {str(name): _same(read[name]) for name in read.columns}
     index = pd.Index(read.index, dtype="string", name="task_id")
     frame = pd.DataFrame(columns, index=index, copy=False)
     frame.attrs.update(read.attrs)
     return frame
+
+
+@contextlib.contextmanager
+def _pyarrow() -> Iterator[None]:
+    try:
+        yield
+    except ImportError as error:
+        raise MissingLibraryError(
+            "Parquet needs pyarrow, which is not installed.",
+            hint="pip install pyarrow, or write CSV: history.to_csv(frame, path).",
+        ) from error
 
 
 def _kind(name: str) -> str:

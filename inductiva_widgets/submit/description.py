@@ -47,7 +47,7 @@ class Description:
         if not is_local and not (self.machine_group and self.container_image):
             raise UserInputError(
                 "On the service a task needs machine_group and container_image.",
-                hint="Only the local engine can do without.",
+                hint="Give both; only the local engine, connect(local=True), can do without.",
             )
         if self.metadata:
             check_metadata(self.metadata)
@@ -58,7 +58,8 @@ class Description:
             )
         if self.time_to_live_s is not None and not self.time_to_live_s > 0:
             raise UserInputError(
-                "time_to_live_s must be more than 0 seconds, or None for no limit."
+                f"time_to_live_s is {self.time_to_live_s!r}, but must be more than 0 seconds.",
+                hint="time_to_live_s=None sets no limit.",
             )
         resources = self.input_resources
         image = self.container_image or LOCAL_IMAGE
@@ -96,7 +97,10 @@ def _command(item: Command) -> dict[str, Any]:
         )
     unknown = set(given) - {"cmd", "prompts", "mpi_config", "env"}
     if unknown:
-        raise UserInputError(f"A command has no field {min(unknown)!r}.")
+        raise UserInputError(
+            f"A command has no field {min(unknown)!r}.",
+            hint="It may have cmd, prompts, mpi_config and env.",
+        )
     return {
         "cmd": text,
         "prompts": list(given.get("prompts") or []),
@@ -109,4 +113,7 @@ def check_metadata(metadata: Mapping[str, str]) -> None:
     """Refuses keys and values that are empty or no text."""
     texts: list[object] = [*metadata.keys(), *metadata.values()]
     if not all(isinstance(text, str) and text for text in texts):
-        raise UserInputError("Metadata keys and values are non-empty texts.")
+        raise UserInputError(
+            "Metadata keys and values are non-empty texts.",
+            hint='For example metadata={"mesh": "coarse"}.',
+        )

@@ -94,7 +94,10 @@ def check_inputs(input_dir: str | os.PathLike[str] | None) -> Path | None:
         return None
     root = Path(input_dir).expanduser()
     if not root.is_dir():
-        raise UserInputError(f"The input folder {str(input_dir)!r} does not exist.")
+        raise UserInputError(
+            f"The input folder {str(input_dir)!r} does not exist.",
+            hint=f"Name it from here ({Path.cwd()}), or by its whole path.",
+        )
     if (root / "output.zip").exists():
         raise UserInputError(
             "The input folder holds a file named output.zip, which results are stored under.",

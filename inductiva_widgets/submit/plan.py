@@ -82,7 +82,9 @@ def prepare(backend: Backend, description: Description, body: dict[str, Any]) ->
         group = backend.client.machine_group(name)
     except NotFoundError as error:
         raise NotFoundError(
-            error.message, hint="Name a group that there is with machine_group=."
+            f"There is no machine group {name!r}.",
+            hint="Name one that there is with machine_group=; the local engine has 'local'.",
+            status_code=error.status_code,
         ) from None
     return Prepared(description, {**body, "resource_pool": group.id}, group)
 
@@ -107,8 +109,11 @@ def rehearse(backend: Backend, prepared: Prepared, inputs: str) -> DryRun:
 def send(backend: Backend, prepared: Prepared, archive: IO[bytes]) -> str:
     """Sends the task and its inputs; returns its id.
 
-    A group that is not started is started first, and a missing project made. If the inputs cannot
-    be sent, the half-made task is killed.
+    A group that is not started is started first, and a missing project made. If the inputs or the
+    notes cannot be sent, the half-made task is killed.
+
+    Raises:
+        SubmissionUnknownError: An answer was lost, so that a task may be there.
     """
     client, body = backend.client, prepared.body
     if not prepared.group.started:
@@ -116,12 +121,12 @@ def send(backend: Backend, prepared: Prepared, archive: IO[bytes]) -> str:
     if body["project"]:
         client.ensure_project(body["project"])
     reply = client.submit(body)
-    if reply.status == "pending-input":
-        with quiet_kill(client, reply.id):
+    with quiet_kill(client, reply.id):
+        if reply.status == "pending-input":
             path = f"{reply.id}/input.zip"
             url = client.signed_url(path, operation="upload", region=reply.storage_region)
             client.upload(url, archive)
             client.input_uploaded(reply.id)
-    if prepared.description.metadata:
-        client.set_metadata(reply.id, prepared.description.metadata)
+        if prepared.description.metadata:
+            client.set_metadata(reply.id, prepared.description.metadata)
     return reply.id

@@ -63,7 +63,7 @@ def check_last_n(last_n: object) -> None:
     if last_n is not None and not is_count:
         raise UserInputError(
             f"last_n is {last_n!r}, but must be a number of at least 1.",
-            hint="last_n=None gives all tasks.",
+            hint="last_n=10 gives the ten newest, last_n=None all.",
         )
 
 

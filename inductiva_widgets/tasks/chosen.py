@@ -76,6 +76,11 @@ def _task(one: object, backend: Backend | None) -> Task:
         return one
     if isinstance(one, str):
         return Task(one, backend=backend)
+    if type(one).__module__.partition(".")[0] == "inductiva":  # its account is not checked here
+        raise UserInputError(
+            "A task of the official client is not taken here.",
+            hint="Give its id: inductiva_widgets.Task(task.id).",
+        )
     raise UserInputError(
         f"Tasks are given as tasks or ids, not as {type(one).__name__}.",
         hint="For example iw.tasks.get(last_n=20), or the frame of iw.tasks.list().",

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 __all__ = ["spread"]
 
 LOOK_S = 0.1
-STOP_WITHIN_S = 2.0
+STOP_WITHIN_S = 1.0  # what still waits for a silent host is left alone after this time
 
 T = TypeVar("T")
 
