@@ -243,6 +243,25 @@ def test_twenty_files_are_followed_by_six_threads(start, backend):
     assert {one.wait_for_end().reason for one in seen} == {"closed"}
 
 
+def test_twenty_tasks_are_followed_by_six_threads(start_engine, tmp_path):
+    """Tasks that run at the same time, each with a log of its own."""
+    engine = start_engine("--slots", "20", "--kill-grace", "0.5")
+    before = set(threading.enumerate())
+    with contextlib.closing(
+        backend_at(engine.url, engine.key, tmp_path / "out", is_local=True)
+    ) as backend:
+        running = [Running(engine, backend, 5) for _ in range(20)]
+        seen = [Seen(backend, one.id) for one in running]
+        for one in seen:
+            one.wait_for("ready")
+        threads = set(threading.enumerate()) - before
+        assert len(threads) < 6, threads  # with the one that is here
+        for one in running:
+            one.open_gate()
+        for one in seen:
+            one.wait_for("the end")
+
+
 def test_a_reader_that_is_forgotten_stops_following(start, backend):
     running = start()
     lines = running.task.tail("stdout.txt", follow=True)
