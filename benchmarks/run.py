@@ -1,6 +1,6 @@
 """`make bench`: the figures that a change should not make worse, in a few minutes.
 
-All but the last two parts run on loopback against the local engine, without imitated latency.
+All but the last three parts run on loopback against the local engine, without imitated latency.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pathlib import Path
 
 import bench_outputs
 import bench_polling
+import bench_view
 import requests
 from harness import Case, measure
 
@@ -45,6 +46,7 @@ def main() -> None:
             local.stop(engine.data_dir)
     bench_outputs.main([])
     bench_polling.main([])
+    bench_view.main([])
 
 
 def bench_import() -> None:
