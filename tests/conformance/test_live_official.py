@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import importlib.util
 import json
 from pathlib import Path
@@ -47,10 +48,9 @@ def live_engine(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def official_here(official_installed, live_engine, tmp_path_factory):
-    from conftest import Official
-
-    return Official(live_engine.url, live_engine.key, tmp_path_factory.mktemp("official-live"))
+def official_here(official, live_engine, tmp_path_factory):
+    home = tmp_path_factory.mktemp("official-live")
+    return dataclasses.replace(official, url=live_engine.url, key=live_engine.key, home=home)
 
 
 def started(engine, gate):
