@@ -258,8 +258,7 @@ def test_twenty_tasks_are_followed_by_six_threads(start_engine, tmp_path):
         assert len(threads) < 6, threads  # with the one that is here
         for one in running:
             one.open_gate()
-        for one in seen:
-            one.wait_for("the end")
+        assert all(one.wait_for_end().is_complete for one in seen)
 
 
 def test_a_reader_that_is_forgotten_stops_following(start, backend):
