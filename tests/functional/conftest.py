@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 from raw_engine import RawEngine, launch
+from support import backend_at
+
+from inductiva_widgets.service.dispatch import Service
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -33,3 +36,11 @@ def start_engine(tmp_path) -> Iterator[Callable[..., RawEngine]]:
             return started
 
         yield start
+
+
+@pytest.fixture
+def service(engine, tmp_path):
+    """What views call, of the shared engine; downloads go below the test's own folder."""
+    backend = backend_at(engine.url, engine.key, tmp_path / "downloads", is_local=True)
+    with contextlib.closing(backend), contextlib.closing(Service(backend)) as made:
+        yield made

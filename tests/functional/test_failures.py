@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 
 import pytest
-from test_service import connected
 
 from inductiva_widgets.outputs.remote import RemoteArchive
-from inductiva_widgets.service.dispatch import Service
 
 DIVERGING = """
 u, dt = 1.0, 3.0
@@ -47,13 +44,6 @@ LAST_LINES = {
     "crash": "killed by signal 11 (SIGSEGV)",
     "not-found": "command not found",
 }
-
-
-@pytest.fixture
-def service(engine, tmp_path):
-    backend = connected(engine, tmp_path / "downloads")
-    with contextlib.closing(backend), contextlib.closing(Service(backend)) as made:
-        yield made
 
 
 @pytest.fixture(scope="module")

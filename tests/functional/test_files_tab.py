@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import gzip
 import threading
 
 import pytest
-from test_service import Page, connected
+from test_service import Page
 
 from inductiva_widgets import errors
 from inductiva_widgets.outputs.remote import RemoteArchive
-from inductiva_widgets.service.dispatch import Service
 from inductiva_widgets.service.preview import HEAD_BYTES, kind_of
 
 SAME_SIZE, DIFFERS, SAME = 6, 7, 8
@@ -28,15 +26,6 @@ open("huge.png", "wb").write(b"\\\\x89PNG\\\\r\\\\n\\\\x1a\\\\n" + bytes(9_000_0
 open("state.bin", "wb").write(random.randbytes(3_000_000))
 open("empty.dat", "w").close()
 """.replace("\\\\", "\\")
-
-
-@pytest.fixture
-def service(engine, tmp_path):
-    with (
-        contextlib.closing(connected(engine, tmp_path / "downloads")) as backend,
-        contextlib.closing(Service(backend)) as made,
-    ):
-        yield made
 
 
 @pytest.fixture(scope="module")

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
 
 import msgspec
 import pytest
 from raw_engine import wait_until
 
-from inductiva_widgets.api.config import ApiKey, Config, normalise_url
-from inductiva_widgets.backend import Backend
 from inductiva_widgets.errors import LiveUnavailableError, UserInputError
-from inductiva_widgets.service.dispatch import Service
 
 # Writes a line for each file that the test puts beside it, and ends with `end`.
 SOLVE = """
@@ -30,22 +26,6 @@ for line in range(3000):
     print(f"rest {line}")
 """
 CONTROL = "stopAt endTime;\nendTime 1;\n"
-
-
-@pytest.fixture
-def service(engine, tmp_path):
-    config = Config(
-        url=normalise_url(engine.url),
-        key=ApiKey(engine.key),
-        key_source="the test",
-        output_dir=tmp_path / "downloads",
-        is_local=True,
-    )
-    with (
-        contextlib.closing(Backend(config)) as backend,
-        contextlib.closing(Service(backend)) as made,
-    ):
-        yield made
 
 
 @pytest.fixture

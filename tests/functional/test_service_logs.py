@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import gzip
 import struct
 import subprocess
@@ -12,11 +11,8 @@ import threading
 import pytest
 
 from inductiva_widgets import errors
-from inductiva_widgets.api.config import ApiKey, Config, normalise_url
-from inductiva_widgets.backend import Backend
 from inductiva_widgets.outputs.remote import RemoteArchive
 from inductiva_widgets.service import logs as logs_module
-from inductiva_widgets.service.dispatch import Service
 
 SOLVE = """
 import random, sys
@@ -34,22 +30,6 @@ BINARY = r"""
 import sys
 sys.stdout.buffer.write(bytes(range(256)) * 40 + b"\n\xff\xfe\x1b[31mred\x1b[0m")
 """
-
-
-@pytest.fixture
-def service(engine, tmp_path):
-    config = Config(
-        url=normalise_url(engine.url),
-        key=ApiKey(engine.key),
-        key_source="the test",
-        output_dir=tmp_path / "downloads",
-        is_local=True,
-    )
-    with (
-        contextlib.closing(Backend(config)) as backend,
-        contextlib.closing(Service(backend)) as made,
-    ):
-        yield made
 
 
 @pytest.fixture(scope="module")
