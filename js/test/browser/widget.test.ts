@@ -22,9 +22,12 @@ test("a display paints the summary at once and asks for the rest", () => {
   cleanups.push(widget.initialize({ model } as unknown as InitializeProps<never>));
   const el = display(model);
   expect(el.querySelector(".iw-badge")?.textContent).toBe("In Progress");
-  const kinds = model.sent.map(({ message }) => message.kind);
-  expect(kinds.filter((kind) => kind !== "subscribe")).toEqual(["call"]);
-  expect(kinds[0]).toBe("subscribe");
+  const asked = model.sent.map(({ message }) => message as { kind: string; topic?: string; method?: string });
+  expect(asked.map(({ kind, topic, method }) => `${kind} ${topic ?? method}`.replace(/#.*/, ""))).toEqual([
+    `subscribe task/${TASK?.task_id}`,
+    `subscribe progress/${TASK?.task_id}`,
+    "call task.get",
+  ]);
 });
 
 test("two displays of one model hear the same events; closing one leaves the other", async () => {
