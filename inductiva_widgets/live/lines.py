@@ -55,6 +55,11 @@ class Spool:
         self._letters -= len(line) + 50
         return line
 
+    def held(self) -> list[str]:
+        """The lines that wait in memory, which stay there, and how many more there are."""
+        more = [f"… and {self._waiting} more lines"] if self._waiting else []
+        return [*self._ready, *more]
+
     def close(self) -> None:
         """Forgets everything."""
         self._ready.clear()
@@ -91,9 +96,10 @@ class LiveLines:
 
     A reader may be as slow as it likes: no line is lost, and memory stays bounded. The iteration
     ends when the task has ended and the rest was delivered (or, without `follow`, after the last
-    lines), and then `end` says why. Iterating raises what made following impossible:
-    `LiveUnavailableError`, `NotFoundError` (no such file), `UserInputError` (no text file) or an
-    error of the service.
+    lines), and then `end` says why. `str()` and `repr()` are the lines that are here and were not
+    read yet; while more may come, `repr()` says so instead. Iterating raises what made following
+    impossible: `LiveUnavailableError`, `NotFoundError` (no such file), `UserInputError` (no text
+    file) or an error of the service.
     """
 
     def __init__(self, lines: Sequence[str] = (), end: LiveEnd | None = None) -> None:
@@ -118,6 +124,15 @@ class LiveLines:
         from inductiva_widgets.live.following import LiveEnd
 
         self.finish(LiveEnd("closed"))
+
+    def __str__(self) -> str:
+        from inductiva_widgets.live.printing import harmless
+
+        with self._changed:
+            return "\n".join(map(harmless, self._spool.held()))
+
+    def __repr__(self) -> str:
+        return str(self) if self._following is None else "<LiveLines: iterate to follow the file>"
 
     def __iter__(self) -> Self:
         return self

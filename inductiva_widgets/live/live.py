@@ -14,6 +14,7 @@ from inductiva_widgets.live.following import Callbacks, Following, LiveEnd, Sour
 from inductiva_widgets.live.lines import LiveLines
 from inductiva_widgets.live.loop import LiveLoop
 from inductiva_widgets.live.ranges import Ranges
+from inductiva_widgets.live.records import name_of
 from inductiva_widgets.live.running import check_running, look, not_running
 from inductiva_widgets.live.ways import LostError
 from inductiva_widgets.live.webrtc import WebRtc
@@ -98,14 +99,14 @@ class Live:
 
         Args:
             task_id: The task.
-            filename: Relative to the outputs, e.g. `stdout.txt`.
+            filename: Relative to the outputs, e.g. `stdout.txt`, or the machine's path.
             lines: How many lines to begin with (≥ 0).
             follow: Whether to go on until the task ends.
             wait: Whether a task or a file that is not there yet is waited for.
         """
         if not follow:
-            _check_file(filename, lines)
-            return self._run(self._tail(check_task_id(task_id), filename, lines))
+            task_id, filename = _checked(task_id, filename, lines)
+            return self._run(self._tail(task_id, filename, lines))
         made = LiveLines()
         on_lines, on_end = made.feeders()
         made.fed_by(
@@ -139,8 +140,7 @@ class Live:
             on_end: Told once that no more lines come, and why.
             on_state: Told what the follower does.
         """
-        task_id = check_task_id(task_id)
-        _check_file(filename, lines)
+        task_id, filename = _checked(task_id, filename, lines)
         loop = self._started()
 
         def reader() -> Reader:
@@ -177,8 +177,8 @@ class Live:
 
     async def tail_async(self, task_id: str, filename: str, *, lines: int = 10) -> LiveLines:
         """Like `tail()` without `follow`; with it, iterate over `tail()` by `async for`."""
-        _check_file(filename, lines)
-        return await self._awaited(self._tail(check_task_id(task_id), filename, lines))
+        task_id, filename = _checked(task_id, filename, lines)
+        return await self._awaited(self._tail(task_id, filename, lines))
 
     async def top_async(self, task_id: str) -> str:
         """Like `top()`."""
@@ -250,13 +250,15 @@ class Live:
         return await asyncio.wrap_future(self._started().start(work))
 
 
-def _check_file(filename: object, lines: object) -> None:
-    """Refuses what no file and no number of lines can be.
+def _checked(task_id: object, filename: object, lines: object) -> tuple[str, str]:
+    """The task and the file's name relative to its outputs.
 
     Raises:
-        UserInputError: One of them.
+        UserInputError: One of them, or the number of lines, cannot be.
     """
+    checked = check_task_id(task_id)
     if not isinstance(filename, str) or not filename.strip() or "\0" in filename:
         raise UserInputError("The name of a file is needed, such as 'stdout.txt'.")
     if not isinstance(lines, int) or isinstance(lines, bool) or not 0 <= lines <= MOST_LINES:
         raise UserInputError(f"The number of lines is a whole number from 0 to {MOST_LINES}.")
+    return checked, name_of(filename, checked)

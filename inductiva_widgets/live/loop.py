@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
+
+from inductiva_widgets.workers import Workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -29,7 +30,7 @@ class LiveLoop:
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
-        self._workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="inductiva-live-request")
+        self._workers = Workers(WORKERS, "inductiva-live-request")
         self._thread = threading.Thread(target=self._run, name="inductiva-live", daemon=True)
         self._thread.start()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ from inductiva_widgets.live.replies import (
     part,
 )
 from inductiva_widgets.live.ways import LostError
+from inductiva_widgets.local.log_ring import left_out_bytes, left_out_text
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from inductiva_widgets.live.ended import EndedFile
     from inductiva_widgets.live.loop import LiveLoop
     from inductiva_widgets.live.records import LastModified, LiveFiles
+    from inductiva_widgets.live.replies import Part
 
 __all__ = ["Ranges"]
 
@@ -63,7 +66,7 @@ class Ranges:
     async def last_modified(self, task_id: str) -> LastModified:
         """The file that was written last."""
         found = await self._loop.blocking(self._client.live_json, task_id, "last-modified-file")
-        return last_modified(found)
+        return last_modified(found, task_id)
 
     async def tail(self, task_id: str, filename: str, lines: int) -> list[str]:
         """The last lines of a file."""
@@ -95,6 +98,7 @@ class RangesReader:
         self._mark: str | None = None  # of the file that is read; `None` before the first look
         self._start = 0  # of the line that is not finished
         self._unfinished = b""
+        self._head: int | None = None  # what a log keeps of its beginning
         self._stopped = asyncio.Event()
         self.is_at_end = False
 
@@ -127,13 +131,33 @@ class RangesReader:
         if self._mark is None:
             batch = file.last_lines(self._lines)
         else:
-            for line in file.lines(self._start if file.size >= self._start else 0):
+            start, batch = self._place_in_outputs(file)
+            for line in file.lines(start):
                 batch.append(line)
                 if len(batch) == BATCH_LINES:
                     yield batch
                     batch = []
         if batch:
             yield batch
+
+    def _place_in_outputs(self, file: EndedFile) -> tuple[int, list[str]]:
+        """Where the next line is in the stored file, and what to say before it.
+
+        A stored log has one line in place of what the engine took out of its middle.
+        """
+        place = self._start
+        if self._head is not None and place > self._head:
+            _, told = (*itertools.islice(file.lines(self._head), 2), "", "")[:2]
+            left_out = left_out_bytes(told)
+            if left_out is not None:
+                after = self._head + len(f"\n{told}\n")
+                ahead = place - (self._head + left_out)
+                if ahead >= 0:
+                    return after + ahead, []
+                ahead += len(self._unfinished)  # its beginning is not in the outputs any more
+                missed = [left_out_text(-ahead)] if ahead < 0 else []
+                return after + max(ahead, 0), [*self.unfinished(), *missed]
+        return (place if file.size >= place else 0), []
 
     async def look(self) -> list[str]:
         """One request; finished lines of what it brought."""
@@ -143,21 +167,29 @@ class RangesReader:
         else:
             query["start"] = self._start + len(self._unfinished)
         body = await self._loop.blocking(self._ask, query)
-        mark, size, start, data = part(body)
+        found = part(body)
         if self._mark is None:
-            self._start = start
-        elif mark != self._mark or size < start:  # replaced or cut: what is there now is new
-            self._start, self._unfinished, self._mark = 0, b"", mark
+            self._start = found.start - found.left_out
+        elif found.mark != self._mark or found.size < found.start:
+            # Replaced or cut: what is there now is new.
+            self._start, self._unfinished, self._mark = 0, b"", found.mark
             return []
-        self._mark = mark
-        self.is_at_end = start + len(data) >= size
-        *lines, rest = (self._unfinished + data).split(b"\n")
-        self._start += len(self._unfinished) + len(data) - len(rest)
+        self._mark, self._head = found.mark, found.head
+        self.is_at_end = found.start + len(found.data) >= found.size
+        missed = self._miss(found) if found.left_out else []
+        *lines, rest = (self._unfinished + found.data).split(b"\n")
+        self._start += len(self._unfinished) + len(found.data) - len(rest)
         self._unfinished = rest
         if len(rest) > LONGEST_LINE:
             self._start += len(rest)
             lines, self._unfinished = [*lines, rest], b""
-        return [line.decode("utf-8", "replace") for line in lines]
+        return missed + [line.decode("utf-8", "replace") for line in lines]
+
+    def _miss(self, found: Part) -> list[str]:
+        """Goes on after what the log does not have any more, and says so."""
+        lines = [*self.unfinished(), left_out_text(found.left_out)]
+        self._start, self._unfinished = found.start, b""
+        return lines
 
     def unfinished(self) -> list[str]:
         """The line that has no end yet."""

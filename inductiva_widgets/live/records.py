@@ -7,9 +7,14 @@ from dataclasses import dataclass
 
 from inductiva_widgets.formats import safe_text
 
-__all__ = ["LastModified", "LiveFile", "LiveFiles"]
+__all__ = ["LastModified", "LiveFile", "LiveFiles", "name_of"]
 
 NAME_LIMIT = 4096
+
+
+def name_of(path: str, task_id: str) -> str:
+    """A file's name relative to the outputs, of the path that the task's machine has for it."""
+    return path.removeprefix(f"/workdir/{task_id}/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,23 +78,26 @@ class LastModified:
     """The file of a running task that was written last. `str()` says it for people.
 
     Attributes:
-        name: Its path on the machine, as the machine says it.
+        name: Path relative to the outputs, as in `LiveFiles` and for `tail`; as the machine says
+            it, when it lies elsewhere.
         modified_at: When it was written, by the machine's clock.
         now: The machine's clock when it looked.
         age_s: Seconds since it was written.
+        path: Path on the machine, as the machine says it.
     """
 
     name: str
     modified_at: dt.datetime
     now: dt.datetime
     age_s: float
+    path: str
 
     def __str__(self) -> str:
         """The words of the official client, in local time."""
         form = "%Y-%m-%d %H:%M:%S"
         age = dt.timedelta(seconds=round(self.age_s))
         return (
-            f"Most Recent File: {safe_text(self.name, NAME_LIMIT)}\n"
+            f"Most Recent File: {safe_text(self.path, NAME_LIMIT)}\n"
             f"Modification Time: {self.modified_at.astimezone():{form}}\n"
             f"Current Time on Machine: {self.now.astimezone():{form}}\n"
             f"\nTime Since Last Modification: {age}"

@@ -6,7 +6,10 @@ import asyncio
 import os
 import re
 import secrets
+import socket
 import struct
+
+from inductiva_widgets.workers import Workers
 
 __all__ = ["TURN_VARIABLE", "relays"]
 
@@ -16,6 +19,9 @@ LIMIT_S = 1.0  # for the name, and for an answer; aioice itself would wait for 5
 TRIES = 3
 BINDING, SUCCESS, COOKIE = 0x0001, 0x0101, 0x2112A442  # RFC 8489 §§ 5 and 6
 HEADER = struct.Struct("!HHI12s")
+
+# Not the loop's own threads, which would stay.
+_look_ups = Workers(2, "inductiva-look-up")
 
 
 async def relays() -> list[str]:
@@ -39,7 +45,9 @@ async def relays() -> list[str]:
 async def _answers(host: str, port: int) -> bool:
     """Whether a STUN server answers."""
     loop = asyncio.get_running_loop()
-    addresses = await asyncio.wait_for(loop.getaddrinfo(host, port), LIMIT_S)
+    addresses = await asyncio.wait_for(
+        loop.run_in_executor(_look_ups, socket.getaddrinfo, host, port), LIMIT_S
+    )
     token = secrets.token_bytes(12)
     answered: asyncio.Future[bool] = loop.create_future()
 

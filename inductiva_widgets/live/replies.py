@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -15,12 +16,13 @@ from inductiva_widgets.errors import (
     UserInputError,
 )
 from inductiva_widgets.formats import safe_text
-from inductiva_widgets.live.records import LastModified, LiveFile, LiveFiles
+from inductiva_widgets.live.records import LastModified, LiveFile, LiveFiles, name_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 __all__ = [
+    "Part",
     "files_of_engine",
     "files_of_machine",
     "last_modified",
@@ -32,7 +34,7 @@ __all__ = [
     "text_of",
 ]
 
-LARGEST_MESSAGE = 1 << 20  # four times what the contract allows
+LARGEST_MESSAGE = 1 << 20  # machines send 256 KB at most
 MOST_FILES = 200_000
 DEEPEST = 64
 
@@ -106,18 +108,20 @@ def text_of(message: object) -> str:
     return message
 
 
-def last_modified(message: object) -> LastModified:
+def last_modified(message: object, task_id: str) -> LastModified:
     """The reply to `last_modified_file`."""
     if not isinstance(message, dict) or not isinstance(message.get("most_recent_file"), str):
         raise _unreadable()
     age = message.get("time_since_last_mod")
     if not isinstance(age, int | float) or not math.isfinite(age):
         raise _unreadable()
+    path: str = message["most_recent_file"]
     return LastModified(
-        message["most_recent_file"],
+        name_of(path, task_id),
         _moment(message.get("most_recent_timestamp")),
         _moment(message.get("now_timestamp")),
         max(0.0, float(age)),
+        path,
     )
 
 
@@ -156,8 +160,29 @@ def _file(item: object) -> LiveFile:
     return LiveFile(name, size, _moment(item.get("modified")))
 
 
-def part(body: bytes) -> tuple[str, int, int, bytes]:
-    """A part of a file: the file's mark, its size, where the part begins, and its bytes."""
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of a file, as the local engine tells it.
+
+    Attributes:
+        mark: Tells this file from others that have had its name.
+        size: Of the whole file, in bytes.
+        start: Offset of the first byte.
+        data: The bytes.
+        head: How many bytes of its beginning a log keeps for good; `None` for other files.
+        left_out: How many of the bytes that were asked for the log has not any more.
+    """
+
+    mark: str
+    size: int
+    start: int
+    data: bytes
+    head: int | None
+    left_out: int
+
+
+def part(body: bytes) -> Part:
+    """A part of a file: a line of JSON, then the bytes."""
     head, _, data = body.partition(b"\n")
     try:
         about = msgspec.json.decode(head)
@@ -165,10 +190,14 @@ def part(body: bytes) -> tuple[str, int, int, bytes]:
         about = None
     if not isinstance(about, dict):
         raise _unreadable()
-    mark, size, start = about.get("file"), about.get("size"), about.get("start")
-    if not isinstance(mark, str) or type(size) is not int or type(start) is not int:
+    mark, kept = about.get("file"), about.get("head")
+    numbers = [about.get("size"), about.get("start"), about.get("left_out", 0)]
+    if not isinstance(mark, str) or any(type(one) is not int for one in numbers):
         raise _unreadable()
-    return mark, size, start, data
+    if kept is not None and type(kept) is not int:
+        raise _unreadable()
+    size, start, left_out = numbers
+    return Part(mark, size, start, data, kept, left_out)
 
 
 def _moment(seconds: object) -> dt.datetime:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["check_running", "look", "not_running"]
 
-RUNNING = "computation-started"  # machines answer in no other status (contract § 8)
+RUNNING = "computation-started"  # machines answer in no other status
 
 
 def look(client: Client, task_id: str) -> StatusReply:

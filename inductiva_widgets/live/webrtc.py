@@ -1,4 +1,4 @@
-"""The way of the service: data channels from the task's machine, by aiortc (contract § 8)."""
+"""The way of the service: data channels from the task's machine, by aiortc."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ class WebRtc:
     async def last_modified(self, task_id: str) -> LastModified:
         """The file that was written last."""
         request = {"type": "last_modified_file", "follow": False, "args": {}}
-        return last_modified(await self._ask(task_id, request))
+        return last_modified(await self._ask(task_id, request), task_id)
 
     async def tail(self, task_id: str, filename: str, lines: int) -> list[str]:
         """The last lines of a file."""

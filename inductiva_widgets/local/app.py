@@ -1,4 +1,4 @@
-"""The application: every route, and the errors as the contract wants them."""
+"""The application: every route, and the errors in the form of the service."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Zip archives: inputs unpacked safely, outputs packed as the contract lays them out (§ 7)."""
+"""Zip archives: inputs unpacked safely, outputs packed in the layout of the service."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from inductiva_widgets.errors import BadArchiveError, UnsafeMemberError
+from inductiva_widgets.local import log_ring
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
 __all__ = ["Packed", "Snapshot", "list_folder", "member_range", "pack", "snapshot", "unpack"]
 
 Snapshot = dict[str, tuple[int, int, int]]
 MAX_MEMBERS = 200_000
 COPY_BYTES = 1 << 20
-PACK_LEVEL = 1  # the contract's: packing must not take longer than the run
+PACK_LEVEL = 1  # packing must not take longer than the run
 LOCAL_HEADER_BYTES = 30  # APPNOTE § 4.3.7; name and extra field follow
 PRESENT_ROOT = "artifacts/"
 
@@ -148,7 +149,7 @@ def _pack_files(
         total += _add_file(archive, path, f"run-{name}" if name in extra else name)
     for name, path in extra.items():
         count += 1
-        total += _add_file(archive, path, name)
+        total += _add_file(archive, path, name, log_ring.stored_blocks)
     return Packed(count, total)
 
 
@@ -158,7 +159,18 @@ def _add_folder(archive: zipfile.ZipFile, name: str) -> None:
     archive.writestr(entry, b"")
 
 
-def _add_file(archive: zipfile.ZipFile, path: Path, name: str) -> int:
+def _blocks(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as source:
+        while block := source.read(COPY_BYTES):
+            yield block
+
+
+def _add_file(
+    archive: zipfile.ZipFile,
+    path: Path,
+    name: str,
+    blocks: Callable[[Path], Iterator[bytes]] = _blocks,
+) -> int:
     if not os.access(path, os.R_OK):
         path.chmod(0o600)  # the run took its own right to read away
     status = path.stat()
@@ -167,8 +179,9 @@ def _add_file(archive: zipfile.ZipFile, path: Path, name: str) -> int:
     entry._compresslevel = PACK_LEVEL  # type: ignore[attr-defined]  # noqa: SLF001 - public only from Python 3.13 on
     entry.external_attr = (stat.S_IFREG | (status.st_mode & 0o777)) << 16
     entry.file_size = status.st_size  # lets zipfile choose Zip64 where it is needed
-    with path.open("rb") as source, archive.open(entry, "w") as target:
-        shutil.copyfileobj(source, target, COPY_BYTES)
+    with archive.open(entry, "w") as target:
+        for block in blocks(path):
+            target.write(block)
     return entry.file_size
 
 
@@ -186,7 +199,7 @@ def _zip_time(timestamp: float | None) -> tuple[int, int, int, int, int, int]:
 
 
 def list_folder(archive: Path, folder: str, *, recursive: bool) -> list[dict[str, Any]]:
-    """Files (and, not recursively, folders) below a folder of an archive (contract § 6.2)."""
+    """Files (and, not recursively, folders) below a folder of an archive."""
     prefix = folder.strip("/") + "/" if folder.strip("/") else ""
     contents: dict[str, dict[str, Any]] = {}
     with zipfile.ZipFile(archive) as source, archive.open("rb") as raw:
@@ -218,7 +231,7 @@ def _entry(name: str, member: zipfile.ZipInfo, start: int, *, folder: bool) -> d
 
 
 def member_range(archive: Path, folder: str, filename: str) -> dict[str, int] | None:
-    """Inclusive byte range of a member's packed data (contract § 6.3); `None` if there is none."""
+    """Inclusive byte range of a member's packed data (`GET /storage/zip-file-range`), or `None`."""
     prefix = folder.strip("/") + "/" if folder.strip("/") else ""
     with zipfile.ZipFile(archive) as source, archive.open("rb") as raw:
         try:

@@ -37,7 +37,7 @@ class Engine:
 
 
 def detail(status: int, text: str) -> JSONResponse:
-    """An error reply (contract § 1)."""
+    """An error reply: `{"detail": …}`."""
     return JSONResponse({"detail": text}, status)
 
 

@@ -1,4 +1,4 @@
-"""Files that come from and go to other addresses at the user's request (contract § 6).
+"""Files that come from and go to other addresses at the user's request.
 
 The published service does both in the background; here the request lasts as long as the transfer,
 so that whoever asked can be told how it ended.

@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import hmac
 import http.client
+import io
 import secrets
+import socket
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["EngineInfo", "find"]
 
-HANDSHAKE_TIMEOUT_S = 1.0
+HANDSHAKE_LIMIT_S = 2.0  # for all of it: a stranger on the port may answer byte by byte
 HANDSHAKE_BYTES = 4096
 
 
@@ -49,7 +52,11 @@ class EngineInfo:
 
 
 def find(data_dir: Path | str | None = None) -> EngineInfo | None:
-    """The living engine of a data folder, or `None`; takes at most some two seconds."""
+    """The living engine of a data folder, or `None`; takes at most two seconds.
+
+    Args:
+        data_dir: The folder; else that of the environment, else the platform's own place.
+    """
     root = engine_folder(data_dir)
     noted = read_note(root)
     if noted is None:
@@ -60,17 +67,30 @@ def find(data_dir: Path | str | None = None) -> EngineInfo | None:
 
 def _proves_itself(info: EngineInfo) -> bool:
     nonce = secrets.token_hex(16)
-    address = urlsplit(info.url)
-    connection = http.client.HTTPConnection(
-        str(address.hostname), address.port, timeout=HANDSHAKE_TIMEOUT_S
-    )
     try:
-        connection.request("GET", f"/version?nonce={nonce}")
-        reply = connection.getresponse()
-        reply.read(HANDSHAKE_BYTES)
-        given = reply.getheader(PROOF_HEADER, "")
+        _, _, fields = _reply_head(info.url, nonce).partition(b"\r\n")  # what is left is its fields
+        given = http.client.parse_headers(io.BytesIO(fields)).get(PROOF_HEADER, "")
         return hmac.compare_digest(given.encode(), proof(info.read_key(), nonce).encode())
     except (OSError, http.client.HTTPException, UnicodeError):
         return False
-    finally:
-        connection.close()
+
+
+def _reply_head(url: str, nonce: str) -> bytes:
+    """Status line and header fields of the answer to a nonce, as much as comes in time.
+
+    By a bare socket, because the limits of HTTP libraries are for each read, not for all.
+    """
+    place = urlsplit(url)
+    asked = f"GET /version?nonce={nonce} HTTP/1.1\r\nHost: {place.netloc}\r\n\r\n"
+    end_s = time.monotonic() + HANDSHAKE_LIMIT_S
+    head = b""
+    address = (place.hostname, place.port or 0)
+    with socket.create_connection(address, HANDSHAKE_LIMIT_S) as connection:
+        connection.sendall(asked.encode())
+        while b"\r\n\r\n" not in head and len(head) < HANDSHAKE_BYTES:
+            connection.settimeout(max(end_s - time.monotonic(), 0.001))
+            block = connection.recv(HANDSHAKE_BYTES)
+            if not block or time.monotonic() >= end_s:
+                break
+            head += block
+    return head

@@ -26,7 +26,7 @@ MAX_DIGITS = 18
 MAX_HEADERS = 100
 MAX_HEADER_BYTES = 32 * 1024  # all of them
 MAX_TARGET_BYTES = 64 * 1024  # a query may name many paths
-# The catalogue is a separate service without a key for the official client (contract § 11).
+# The official client asks for the catalogue without a key.
 OPEN_PATHS = frozenset({"/version", "/version-check", "/simulators/available-images"})
 
 

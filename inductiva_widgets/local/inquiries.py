@@ -48,7 +48,7 @@ class Fault:
     kind: str = "value_error"
 
     def to_json(self) -> JsonObject:
-        """The contract's form."""
+        """An entry of `detail` in the reply 422."""
         return {"loc": list(self.place), "msg": self.message, "type": self.kind}
 
 
@@ -119,7 +119,7 @@ class _Checker:
 
 
 def page_query(query: Mapping[str, str], sort: Sequence[str]) -> PageQuery:
-    """Query of `GET /tasks` (contract § 5.1)."""
+    """Query of `GET /tasks`."""
     check = _Checker()
     orders: list[tuple[str, bool]] = []
     for item in sort:
@@ -143,7 +143,7 @@ def page_query(query: Mapping[str, str], sort: Sequence[str]) -> PageQuery:
 
 @dataclass(frozen=True, slots=True)
 class StorageQuery:
-    """Query of `GET /storage/contents` (contract § 6)."""
+    """Query of `GET /storage/contents`."""
 
     path: str
     sort_by: str
@@ -155,7 +155,7 @@ class StorageQuery:
 
 
 def storage_query(query: Mapping[str, str]) -> StorageQuery:
-    """Query of `GET /storage/contents` (contract § 6)."""
+    """Query of `GET /storage/contents`."""
     check = _Checker()
     sort_by = check.choice(query.get("sort_by"), "sort_by", ("creation_time", "size", "name"))
     order = check.choice(query.get("order"), "order", ("asc", "desc"))
@@ -173,7 +173,7 @@ def storage_query(query: Mapping[str, str]) -> StorageQuery:
 
 
 def operations_page(query: Mapping[str, str]) -> tuple[int, int]:
-    """Page and entries per page of `GET /storage/operations` (contract § 6)."""
+    """Page and entries per page of `GET /storage/operations`."""
     check = _Checker()
     page = check.integer(query.get("page"), "page", 1, LARGEST_NUMBER)
     per_page = check.integer(query.get("per_page"), "per_page", 10, LARGEST_OPERATIONS_PAGE)
@@ -183,7 +183,7 @@ def operations_page(query: Mapping[str, str]) -> tuple[int, int]:
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """Body of `POST /storage/export_multipart` (contract § 6)."""
+    """Body of `POST /storage/export_multipart`."""
 
     path: str
     part_bytes: int
@@ -193,7 +193,7 @@ class Export:
 
 
 def export_request(body: object) -> Export:
-    """Body of `POST /storage/export_multipart` (contract § 6)."""
+    """Body of `POST /storage/export_multipart`."""
     if not isinstance(body, dict):
         raise InvalidRequestError(Fault(("body",), "an object is required"))
     check = _Checker()
@@ -236,7 +236,7 @@ def required(query: Mapping[str, str], *names: str) -> list[str]:
 
 
 def long_poll_s(query: Mapping[str, str]) -> int:
-    """Seconds that a request for a message may wait (contract § 8)."""
+    """Seconds that a `GET …/message` may wait."""
     check = _Checker()
     text = query.get("block_s")
     seconds = 0 if text == "0" else check.integer(text, "block_s", USUAL_POLL_S, LONGEST_POLL_S)
@@ -245,7 +245,7 @@ def long_poll_s(query: Mapping[str, str]) -> int:
 
 
 def string_map(body: object) -> dict[str, str]:
-    """An object of non-empty texts (contract § 5.6)."""
+    """An object of non-empty texts (`POST /tasks/{id}/metadata`)."""
     if not isinstance(body, dict):
         raise InvalidRequestError(Fault(("body",), "an object is required"))
     check = _Checker()
@@ -257,7 +257,7 @@ def string_map(body: object) -> dict[str, str]:
 
 
 def submission(body: object) -> JsonObject:
-    """Body of `POST /tasks/submit` (contract § 9), with every default filled in."""
+    """Body of `POST /tasks/submit`, with every default filled in."""
     if not isinstance(body, dict):
         raise InvalidRequestError(Fault(("body",), "an object is required"))
     check = _Checker()

@@ -12,13 +12,22 @@ from typing import TYPE_CHECKING
 import psutil
 
 from inductiva_widgets.errors import NotFoundError, UserInputError
+from inductiva_widgets.local.log_ring import Piece, find_gap, left_out_text, read_kept
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
     from typing import BinaryIO
 
-__all__ = ["Entry", "FileTail", "LiveFolder", "last_lines_start", "load_of_machine"]
+__all__ = [
+    "Entry",
+    "FileTail",
+    "LiveFolder",
+    "is_log",
+    "last_lines_start",
+    "load_of_machine",
+    "read_part",
+]
 
 BLOCK_BYTES = 1 << 16
 LOOK_BYTES = 1 << 17  # of one look: what it finds fits into one message
@@ -26,7 +35,8 @@ SAMPLE_BYTES = 8192
 MOST_ENTRIES = 50_000
 TOP_LIMIT_S = 10.0
 SAMPLES = ("system_metrics.csv", "output_update.csv")  # by the engine, whatever the task does
-ENGINE_FILES = ("stdout.txt", "stderr.txt", *SAMPLES)
+LOGS = ("stdout.txt", "stderr.txt")
+ENGINE_FILES = (*LOGS, *SAMPLES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,14 +146,28 @@ def _entry(path: Path, name: str) -> Entry | None:
     return Entry(name, 0 if is_folder else state.st_size, state.st_mtime, is_folder)
 
 
-def last_lines_start(file: BinaryIO, lines: int) -> int:
-    """Offset at which the last lines of a file begin; one without an end counts as a line."""
+def is_log(name: str) -> bool:
+    """Whether a file is one of those to which the engine lets commands print."""
+    return name.removeprefix("./") in LOGS
+
+
+def last_lines_start(file: BinaryIO, lines: int, *, ring: bool = False) -> int:
+    """Offset at which the last lines of a file begin; one without an end counts as a line.
+
+    Args:
+        file: A file, opened for reading.
+        lines: How many.
+        ring: Whether it may have lost its middle. That is where the lines begin if there are
+            fewer after it.
+    """
+    gap = find_gap(file) if ring else None
+    floor, start = (0, 0) if gap is None else (gap.end, gap.begin)
     end = position = file.seek(0, os.SEEK_END)
     if lines <= 0:
         return end
     missing = lines
-    while position > 0:
-        size = min(BLOCK_BYTES, position)
+    while position > floor:
+        size = min(BLOCK_BYTES, position - floor)
         position -= size
         file.seek(position)
         block = file.read(size)
@@ -153,7 +177,15 @@ def last_lines_start(file: BinaryIO, lines: int) -> int:
             if missing == 0:
                 return position + found + 1
             stop = found
-    return 0
+    return start
+
+
+def read_part(file: BinaryIO, position: int, count: int, *, ring: bool) -> Piece:
+    """Bytes of a file; of one that may have lost its middle, those that are kept."""
+    if ring:
+        return read_kept(file, position, count)
+    file.seek(position)
+    return Piece(position, file.read(count))
 
 
 class FileTail:
@@ -175,8 +207,9 @@ class FileTail:
     ) -> None:
         self._folder = folder
         self._name = name
+        self._is_log = is_log(name)
         self._file = folder.open_text(name)
-        self._position = last_lines_start(self._file, lines)
+        self._position = last_lines_start(self._file, lines, ring=self._is_log)
         size = os.fstat(self._file.fileno()).st_size
         if most_bytes is not None and size - self._position > most_bytes:
             self._file.seek(size - most_bytes)
@@ -199,9 +232,11 @@ class FileTail:
             self._position, self._rest = 0, b""
         elif state.st_size == self._position:
             self._follow_name(state)
-        self._file.seek(self._position)
-        data = self._file.read(LOOK_BYTES)
-        self._position += len(data)
+        piece = read_part(self._file, self._position, LOOK_BYTES, ring=self._is_log)
+        data = piece.data
+        self._position = piece.start + len(data)
+        if piece.left_out:
+            self._rest += f"\n{left_out_text(piece.left_out)}\n".encode()
         *lines, self._rest = (self._rest + data).split(b"\n")
         if self._rest and ((is_last and not data) or len(self._rest) >= LOOK_BYTES):
             lines.append(self._rest)

@@ -1,4 +1,4 @@
-"""The machine's end of WebRTC: answers offers and serves the channels of clients (contract § 8).
+"""The machine's end of WebRTC: answers offers and serves the channels of clients.
 
 Used only where aiortc is installed, which is imported with the first offer. One thread with an
 event loop of its own serves all tasks, so that the engine's own answers never wait for it.
@@ -337,7 +337,7 @@ def _fitting(lines: list[str]) -> list[str]:
 
 
 def _nested(folder: LiveFolder) -> list[object]:
-    """The tree of contract § 8; what one message cannot hold is counted only."""
+    """The tree of `list_files`; what one message cannot hold is counted only."""
     root: list[object] = []
     folders: dict[str, list[object]] = {"": root}
     size = left = 0

@@ -18,7 +18,14 @@ from starlette.routing import Route
 from inductiva_widgets.errors import NotFoundError
 from inductiva_widgets.local.engine import Engine, detail
 from inductiva_widgets.local.inquiries import Fault, InvalidRequestError, required
-from inductiva_widgets.local.live_files import LiveFolder, last_lines_start, load_of_machine
+from inductiva_widgets.local.live_files import (
+    LiveFolder,
+    is_log,
+    last_lines_start,
+    load_of_machine,
+    read_part,
+)
+from inductiva_widgets.local.log_ring import head_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,7 +61,8 @@ class _Live:
         (name,) = required(request.query_params, "name")
         start = _number(request, "start") or 0
         lines = _number(request, "lines")
-        return await self._answer(request, lambda folder: _part(folder, name, start, lines))
+        head = head_bytes(self._engine.settings.log_limit_bytes) if is_log(name) else None
+        return await self._answer(request, lambda folder: _part(folder, name, start, lines, head))
 
     async def top(self, request: Request) -> Response:
         return await self._answer(request, lambda _: PlainTextResponse(load_of_machine()))
@@ -102,16 +110,25 @@ def _listing(folder: LiveFolder) -> dict[str, object]:
     return {"now": time.time(), "files": files}
 
 
-def _part(folder: LiveFolder, name: str, start: int, lines: int | None) -> Response:
-    """A line of JSON that says what was read, then the bytes themselves."""
+def _part(
+    folder: LiveFolder, name: str, start: int, lines: int | None, head: int | None
+) -> Response:
+    """A line of JSON that says what was read, then the bytes themselves.
+
+    Of a log it also says how much of its beginning is kept for good, and how many of the bytes that
+    were asked for are not there any more.
+    """
+    ring = head is not None
     with folder.open_text(name) as file:
+        begin = start if lines is None else last_lines_start(file, lines, ring=ring)
+        piece = read_part(file, begin, MOST_BYTES, ring=ring)
         state = os.fstat(file.fileno())
-        begin = start if lines is None else last_lines_start(file, lines)
-        file.seek(begin)
-        data = file.read(MOST_BYTES)
-    about = {"file": f"{state.st_dev}-{state.st_ino}", "size": state.st_size, "start": begin}
-    head = json.dumps(about).encode() + b"\n"
-    return Response(head + data, media_type="application/octet-stream")
+    about = {"file": f"{state.st_dev}-{state.st_ino}", "size": state.st_size, "start": piece.start}
+    if ring:
+        about |= {"head": head, "left_out": piece.left_out}
+    return Response(
+        json.dumps(about).encode() + b"\n" + piece.data, media_type="application/octet-stream"
+    )
 
 
 def _newest(folder: LiveFolder, task_id: str) -> Response:
@@ -122,7 +139,7 @@ def _newest(folder: LiveFolder, task_id: str) -> Response:
 
 
 def newest_file(folder: LiveFolder, task_id: str) -> dict[str, object] | None:
-    """The file that was written last, as the contract tells it (§ 8)."""
+    """The file that was written last, in the form of the service."""
     entry = folder.newest()
     if entry is None:
         return None

@@ -1,4 +1,4 @@
-"""Mailboxes through which a client and a machine agree on a direct connection (contract § 8).
+"""Mailboxes through which a client and a machine agree on a direct connection.
 
 The engine carries the messages and does not look into them. Offers to tasks that it runs itself it
 also answers. Mailboxes live in memory: a handshake that a restart interrupts is begun again by the

@@ -1,4 +1,4 @@
-"""Projects: names under which tasks are kept together (contract § 10)."""
+"""Projects: names under which tasks are kept together (`/projects…`)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Routes of account, start-up, machines, catalogue and projects (contract §§ 9.1, 10 and 11).
+"""Routes of account, start-up, machines, catalogue and projects.
 
 Nothing here is priced or limited: the replies exist so that programs made for the service,
 the official client among them, start and submit.

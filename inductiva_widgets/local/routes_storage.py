@@ -1,7 +1,8 @@
-"""Routes of the storage: signed URLs, archive listings, files and folders (contract § 6)."""
+"""Routes of the storage: signed URLs, archive listings, files and folders (`/storage…`)."""
 
 from __future__ import annotations
 
+import asyncio
 import zipfile
 from datetime import datetime, timezone
 from http import HTTPStatus
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 
 __all__ = ["storage_routes"]
 
+MOST_EXCHANGES = 8  # of 40 threads: other servers may be slow, and requests are to be answered
+
 
 def storage_routes(engine: Engine) -> list[Route]:
     """Every route below `/storage`, and the signed URLs."""
@@ -66,6 +69,7 @@ class _Bucket:
         self._storage = engine.storage
         self._settings = engine.settings
         self._exchange = Exchange(engine.storage, engine.settings.upload_limit_bytes)
+        self._exchange_turn = asyncio.Semaphore(MOST_EXCHANGES)
 
     async def signed_urls(self, request: Request) -> Response:
         required(request.query_params, "operation", "paths")
@@ -175,12 +179,14 @@ class _Bucket:
 
     async def input_remote(self, request: Request) -> Response:
         url, path = required(request.query_params, "url", "path")
-        await run_in_threadpool(self._exchange.fetch, url, path)
+        async with self._exchange_turn:
+            await run_in_threadpool(self._exchange.fetch, url, path)
         return JSONResponse({})
 
     async def export(self, request: Request) -> Response:
         export = export_request(await read_json(request, self._settings.json_limit_bytes))
-        await run_in_threadpool(self._exchange.export, export)
+        async with self._exchange_turn:
+            await run_in_threadpool(self._exchange.export, export)
         return JSONResponse({})
 
     async def operations(self, request: Request) -> Response:

@@ -1,4 +1,4 @@
-"""Routes of tasks: list, look, submit, kill, metadata (contract §§ 5 and 9)."""
+"""Routes of tasks: list, look, submit, kill, metadata (`/tasks…`)."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from inductiva_widgets.errors import InductivaWidgetsError
-from inductiva_widgets.local import archives, processes
+from inductiva_widgets.local import archives, log_ring, processes
 from inductiva_widgets.local.disk import DISK_FULL, is_disk_full
 from inductiva_widgets.local.sampling import Sampler, UpdateLog
 from inductiva_widgets.local.statuses import RUNNING
@@ -38,7 +38,7 @@ COMMAND_NOT_EXECUTABLE = 126
 SIGNAL_BASE = 128
 FASTEST_POLL_S = 0.001
 SLOWEST_POLL_S = 0.05
-ROOM_INTERVAL_S = 0.25  # between looks at what was printed and at the room on the disk
+ROOM_INTERVAL_S = 0.05  # between looks at what was printed and at the room on the disk
 RETRY_S = 1.0  # between tries to write a last state when there is no room for it
 
 
@@ -268,7 +268,7 @@ class TaskRun:
                     process.pid,
                     interval_s=self._settings.metrics_interval_s,
                 )
-                self._watch(process, sampler, (out, err), deadline_s)
+                self._watch(process, sampler, deadline_s)
             finally:
                 self._end(process, identity)
         return process.returncode, None
@@ -277,7 +277,6 @@ class TaskRun:
         self,
         process: subprocess.Popen[bytes],
         sampler: Sampler,
-        outputs: tuple[BinaryIO, BinaryIO],
         deadline_s: float | None,
     ) -> None:
         """Returns when the process has ended, or has to."""
@@ -291,13 +290,13 @@ class TaskRun:
                 self.stop(Outcome("ttl-exceeded", f"The time limit of {limit_s} s was reached."))
             if time.monotonic() >= look_s:
                 look_s = time.monotonic() + ROOM_INTERVAL_S
-                self._check_room(outputs)
+                self._check_room()
             updates.write_if_due()
             sampler.sample_if_due()
 
-    def _check_room(self, outputs: tuple[BinaryIO, BinaryIO]) -> None:
+    def _check_room(self) -> None:
         limit = self._settings.log_limit_bytes
-        if max(os.fstat(output.fileno()).st_size for output in outputs) > limit:
+        if not all(log_ring.turn(log, limit) for log in self._logs):
             self.stop(Outcome("executer-failed", f"The task printed more than {limit} bytes."))
         elif self._is_out_of_room():
             self.stop(Outcome("executer-failed", DISK_FULL))
@@ -325,14 +324,14 @@ class TaskRun:
         for path in self._logs:
             with path.open("ab+") as log:
                 note = f"{trouble}\n" if trouble and path is self._logs[1] else ""
-                note = self._cut(log) + note
+                note = self._cut(path, log) + note
                 text = _line_break(log) + note.encode() + b" -------\n"
                 log.write(text)
 
-    def _cut(self, log: BinaryIO) -> str:
-        """Shortens a log that came too fast to be stopped in time, and says so."""
+    def _cut(self, path: Path, log: BinaryIO) -> str:
+        """Shortens a log that came too fast, and says so where the log itself does not tell."""
         limit = self._settings.log_limit_bytes
-        if os.fstat(log.fileno()).st_size <= limit:
+        if log_ring.turn(path, limit):
             return ""
         log.truncate(limit)
         return f"\nWhat came after the first {limit} bytes of this log was not kept.\n"

@@ -1,4 +1,4 @@
-"""Rows that the runner writes beside a running command (contract § 7).
+"""Rows that the runner writes beside a running command, as the machines of the service do.
 
 `system_metrics.csv`: what the command and its children use. `output_update.csv`: which file of the
 outputs was written last.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import logging
 import os
 import re
@@ -54,6 +56,11 @@ def start(
     It outlives this process (`stop` ends it), and several callers at once get the same one. A
     damaged task database that it had to put aside is told by a `RuntimeWarning`.
 
+    Args:
+        data_dir: Its folder; see `data_dir`.
+        slots: Tasks that may run at once; only for an engine that is started now.
+        timeout_s: How long to wait for it.
+
     Raises:
         LocalEngineError: It does not answer in time, or ends at once; the message says why.
     """
@@ -82,12 +89,17 @@ def start(
 def stop(data_dir: Path | str | None = None, *, timeout_s: float = 10.0) -> bool:
     """Stops the engine of a data folder; running tasks end with it, queued ones stay queued.
 
+    Args:
+        data_dir: The folder; see `data_dir`.
+        timeout_s: How long it may take before it is ended by force, and once more after that.
+
     Returns:
         Whether there was one.
 
     Raises:
         LocalEngineError: It could not be ended.
     """
+    _collect()
     noted = read_note(engine_folder(data_dir))
     process = None if noted is None else _noted_process(noted)
     if process is None:
@@ -191,7 +203,7 @@ def _launch(root: Path, slots: int | None, deadline_s: float) -> EngineInfo:
         time.sleep(START_POLL_S)
     process.kill()
     process.wait()
-    del _started[process.pid]
+    _collect()
     if process.returncode == BUSY_EXIT_CODE:
         raise busy_error(root)
     said = log_path.read_text(encoding="utf-8", errors="replace").strip()[-LOG_TAIL_CHARACTERS:]
@@ -210,14 +222,24 @@ def _daemon_environment() -> dict[str, str]:
     return kept
 
 
+@atexit.register
+def _collect() -> None:
+    """Forgets the engines started here that have ended, whoever ended them."""
+    for child in list(_started.values()):
+        if child.poll() is not None:
+            _started.pop(child.pid, None)
+
+
 def _gone(process: psutil.Process, timeout_s: float) -> bool:
     """Whether the process ends in time; one that we started is also collected."""
-    deadline_s = time.monotonic() + timeout_s
     child = _started.get(process.pid)
+    if child is not None:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(timeout_s)
+        _collect()
+        return child.returncode is not None
+    deadline_s = time.monotonic() + timeout_s
     while time.monotonic() < deadline_s:
-        if child is not None and child.poll() is not None:
-            del _started[process.pid]
-            return True
         if not process.is_running() or process.status() == psutil.STATUS_ZOMBIE:
             return True
         threading.Event().wait(START_POLL_S)

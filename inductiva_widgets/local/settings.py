@@ -21,6 +21,9 @@ def data_dir(explicit: Path | str | None = None) -> Path:
     """Folder of the engine: the argument, else the environment, else the platform's own place.
 
     The folder is not made here.
+
+    Args:
+        explicit: The folder; else that of `INDUCTIVA_WIDGETS_DATA_DIR`.
     """
     chosen = explicit or os.environ.get(DATA_DIR_VARIABLE)
     return Path(chosen).expanduser().absolute() if chosen else default_data_dir()
@@ -55,7 +58,8 @@ class EngineSettings:
         json_limit_bytes: Largest JSON body.
         upload_limit_bytes: Largest uploaded file.
         unpacked_limit_bytes: Largest sum of unpacked inputs of one task.
-        log_limit_bytes: Largest `stdout.txt` or `stderr.txt`; a task that prints more is ended.
+        log_limit_bytes: Largest `stdout.txt` or `stderr.txt`; of a longer one the first and the
+            last half of this are kept.
         disk_reserve_bytes: Free room below which a task is ended, so that states can be written.
         metrics_interval_s: Shortest time between two rows of `system_metrics.csv`.
     """
@@ -88,7 +92,7 @@ class EngineSettings:
 
     @property
     def storage_path(self) -> Path:
-        """The user's bucket: inputs and outputs under the paths of the contract."""
+        """The user's bucket: inputs and outputs under the paths of the service."""
         return self.data_dir / "storage"
 
     @property

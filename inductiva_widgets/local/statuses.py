@@ -1,4 +1,4 @@
-"""The task statuses of the contract (§ 2), with the texts that the service sends along."""
+"""The task statuses of the service, with the texts that it sends along."""
 
 from __future__ import annotations
 

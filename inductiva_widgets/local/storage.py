@@ -2,7 +2,7 @@
 
 Storage paths come from requests, so each is checked segment by segment before it becomes a path
 of this machine. A signed URL is a bearer right to one operation on one path until it expires; its
-token holds only characters that no HTTP library rewrites (contract § 6.1).
+token holds only characters that no HTTP library rewrites.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class LinkRefusedError(Exception):
 
 
 class Storage:
-    """Files below one folder, addressed by the contract's storage paths.
+    """Files below one folder, addressed by the service's storage paths.
 
     Args:
         root: The folder.
@@ -217,7 +217,7 @@ class Storage:
             part.unlink(missing_ok=True)
 
     def contents(self, path: str, *, recursive: bool) -> list[dict[str, Any]]:
-        """Files and folders at a path, unsorted (contract § 6, `/storage/contents`)."""
+        """Files and folders at a path, unsorted (`GET /storage/contents`)."""
         folder = self.local_path(path)
         if not folder.is_dir():
             raise NotFoundError(f"There is no folder {path!r} in the storage.")

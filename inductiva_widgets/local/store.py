@@ -101,7 +101,7 @@ class TaskRecord:
 
 @dataclass(frozen=True, slots=True)
 class PageQuery:
-    """One page of the list (contract § 5.1). `sort` holds (field, descending) pairs."""
+    """One page of the list (`GET /tasks`). `sort` holds (field, descending) pairs."""
 
     page: int = 1
     per_page: int = 10
@@ -145,7 +145,7 @@ class Store:
         self.database.close()
 
     def now(self) -> str:
-        """Present time as the contract writes it: six fraction digits and `+00:00`."""
+        """Present time as the service writes it: six fraction digits and `+00:00`."""
         return datetime.fromtimestamp(self._clock(), timezone.utc).isoformat(
             timespec="microseconds"
         )

@@ -1,4 +1,4 @@
-"""Stored tasks as JSON objects of the contract (§§ 3 and 5), and this machine as theirs."""
+"""Stored tasks as the JSON objects of the service, and this machine as their `executer`."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Machine:
         )
 
     def executer(self, error_detail: str | None) -> JsonObject:
-        """The `executer` of a task (§ 3.2)."""
+        """The `executer` of a task."""
         return {
             "uuid": self.uuid,
             "cpu_count_logical": self.cpu_logical,
@@ -71,7 +71,7 @@ class Machine:
         }
 
     def group(self, created: str) -> JsonObject:
-        """The one machine group (§ 9.1)."""
+        """The one machine group (`GET /compute/groups`)."""
         return {
             "id": self.group_id,
             "name": GROUP_NAME,
@@ -103,7 +103,7 @@ class Machine:
 
 
 def task_object(record: TaskRecord, machine: Machine) -> JsonObject:
-    """A task as it stands in lists (§ 3)."""
+    """A task as it stands in lists (`GET /tasks`)."""
     request = record.request
     failed_here = record.error_detail if record.status == "executer-failed" else None
     return {
@@ -147,7 +147,7 @@ def task_detail(
     history: Sequence[tuple[sqlite3.Row, Sequence[sqlite3.Row]]],
     machine: Machine,
 ) -> JsonObject:
-    """A single task, with its history (§ 5.2)."""
+    """A single task, with its history (`GET /tasks/{id}`)."""
     return {
         **task_object(record, machine),
         "status_history": [

@@ -7,7 +7,6 @@ import os
 import resource
 import subprocess
 
-import psutil
 import pytest
 from raw_engine import launch, wait_until
 
@@ -150,50 +149,6 @@ def test_outputs_that_may_not_be_written_are_kept_where_they_are(start_engine):
     )
     assert (kept / "run" / "sim_dir" / "b").stat().st_size == 700_000
     assert engine.status(task_id)["is_terminated"]
-
-
-def flood(engine, limit):
-    """A task that prints for ever; the most memory that the engine had meanwhile."""
-    process = psutil.Process(engine.pid)
-    task_id = engine.submit("yes")
-    most = 0
-
-    def ended():
-        nonlocal most
-        most = max(most, process.memory_info().rss)
-        return engine.status(task_id)["is_terminated"]
-
-    wait_until(ended, 110)
-    task = engine.get(f"/tasks/{task_id}")
-    assert task["status"] == "executer-failed"
-    assert task["error_detail"] == f"The task printed more than {limit} bytes."
-    return task_id, most
-
-
-@pytest.mark.fault(120)
-def test_a_log_has_a_limit_that_is_told_in_the_log_and_in_the_task(start_engine):
-    limit = 5_000_000
-    engine = start_engine("--log-limit", str(limit), "--kill-grace", "0.5")
-
-    task_id, most = flood(engine, limit)
-
-    printed, said = engine.output(task_id), engine.output(task_id, "stderr.txt")
-    assert len(printed) < limit + 200
-    assert printed.endswith(
-        f"What came after the first {limit} bytes of this log was not kept.\n -------\n"
-    )
-    assert f"The task printed more than {limit} bytes.\n -------\n" in said
-    assert most < 100e6
-
-
-@pytest.mark.full
-@pytest.mark.fault(120)
-def test_a_task_that_prints_a_gigabyte_takes_no_memory_of_the_engine(start_engine):
-    engine = start_engine("--kill-grace", "0.5")
-
-    _, most = flood(engine, 2**30)
-
-    assert most < 100e6
 
 
 @pytest.mark.fault(120)

@@ -21,6 +21,7 @@ from raw_engine import RawEngine, gone, launch, wait_until
 
 from inductiva_widgets import local
 from inductiva_widgets.errors import EngineBusyError, LocalEngineError
+from inductiva_widgets.local import finding, server
 from inductiva_widgets.local.runner import Runner
 from inductiva_widgets.local.service import DEFAULT_PORT
 
@@ -186,6 +187,40 @@ def test_a_stranger_on_the_port_is_not_taken_for_the_engine_and_gets_no_key(tmp_
         assert len(_Stranger.seen) == 1
         assert "secret-key" not in _Stranger.seen[0]
         assert local.stop(tmp_path) is False
+
+
+@pytest.mark.fault(114)
+def test_a_stranger_that_answers_byte_by_byte_holds_nobody_up(tmp_path, monkeypatch):
+    monkeypatch.setattr(finding, "HANDSHAKE_LIMIT_S", 0.3)
+    is_over = threading.Event()
+    sent = []
+
+    def drip(stranger):
+        with stranger.accept()[0] as connection, contextlib.suppress(OSError):
+            connection.sendall(b"HTTP/1.1 200 OK\r\nX-Long: ")
+            while not is_over.wait(0.05):
+                sent.append(connection.send(b"x"))
+
+    (tmp_path / "api_key").write_text("secret-key")
+    with socket.create_server(("127.0.0.1", 0)) as stranger:
+        thread = threading.Thread(target=drip, args=(stranger,))
+        thread.start()
+        url = f"http://127.0.0.1:{stranger.getsockname()[1]}"
+        note = {"url": url, "pid": os.getpid(), "pid_create_time": 0.0}
+        (tmp_path / "server.json").write_text(json.dumps(note))
+
+        assert local.find(tmp_path) is None  # though every byte came soon
+
+        is_over.set()
+        thread.join()
+        assert sent
+
+
+def test_an_engine_that_somebody_else_ended_is_collected(folder):
+    started = local.start(folder)
+    os.kill(started.pid, signal.SIGKILL)
+
+    wait_until(lambda: local.stop(folder) is False and not server._started)
 
 
 @pytest.mark.fault(115)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import re
+import socket
 import zipfile
 import zlib
+from urllib.parse import urlsplit
 
 import pytest
 import requests
 from raw_engine import zipped
+
+from inductiva_widgets.local.routes_storage import MOST_EXCHANGES
 
 CONTENT = bytes(range(256)) * 40
 
@@ -338,3 +343,34 @@ def test_files_are_listed_copied_and_removed(start_engine):
     assert engine.get("/storage/contents")["total_files"] == 1
     assert engine.get("/storage/cost")["currency"] == "USD"
     assert engine.call("GET", "/storage/contents?per_page=101").status_code == 422
+
+
+def test_other_servers_that_are_slow_take_no_threads_that_answers_need(start_engine):
+    engine = start_engine()
+    place = urlsplit(engine.url)
+    with contextlib.ExitStack() as stack:
+        silent = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=64))
+        silent.settimeout(20)
+        asking = []
+        for number in range(40):
+            query = f"path=a{number}&url=http://127.0.0.1:{silent.getsockname()[1]}/"
+            client = stack.enter_context(socket.create_connection(("127.0.0.1", place.port), 30))
+            client.sendall(
+                f"POST /storage/input_remote?{query} HTTP/1.1\r\nHost: {place.netloc}\r\n"
+                f"X-API-Key: {engine.key}\r\nConnection: close\r\n\r\n".encode()
+            )
+            asking.append(client)
+        waiting = [stack.enter_context(silent.accept()[0]) for _ in range(MOST_EXCHANGES)]
+
+        assert engine.get("/tasks")["total_size"] == 0
+        assert engine.run("true")["status"] == "success"
+        silent.settimeout(0)
+        with pytest.raises(BlockingIOError):
+            silent.accept()
+
+        silent.close()
+        for connection in waiting:
+            connection.close()
+        for client in asking:
+            with client.makefile("rb") as reply:
+                assert b" 400 " in reply.readline()

@@ -108,7 +108,7 @@ def test_a_failed_packing_leaves_no_archive_under_the_final_name(tmp_path, monke
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(archives.shutil, "copyfileobj", full)
+    monkeypatch.setattr(archives, "_add_file", full)
     with pytest.raises(OSError, match="No space"):
         archives.pack(folder, {}, {}, tmp_path / "out.zip")
 

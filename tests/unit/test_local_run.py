@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from inductiva_widgets.errors import UserInputError
-from inductiva_widgets.local import archives, processes
+from inductiva_widgets.local import archives, log_ring, processes
 from inductiva_widgets.local.disk import Reserve
 from inductiva_widgets.local.run import TaskRun
 from inductiva_widgets.local.runner import Runner
@@ -35,8 +35,12 @@ def store(settings):
 @pytest.fixture
 def run(store, settings):
     """A claimed task that writes one file, not yet run."""
+    return claimed(store, settings, "touch result.txt")
+
+
+def claimed(store, settings, text):
     storage = Storage(settings.storage_path, store.database, link_key=b"k", link_ttl_s=60)
-    command = {"cmd": "touch result.txt", "prompts": [], "mpi_config": None, "env": {}}
+    command = {"cmd": text, "prompts": [], "mpi_config": None, "env": {}}
     request = {"commands": [command], "time_to_live_seconds": None, "input_resources": []}
     record = store.create(NewTask("simulator", "default", "docker://image", "", request))
     inputs = io.BytesIO()
@@ -200,3 +204,26 @@ def test_the_engine_is_never_part_of_a_tree(monkeypatch):
 def test_at_least_one_slot_is_needed(tmp_path):
     with pytest.raises(UserInputError, match="0 slots"):
         EngineSettings(data_dir=tmp_path, slots=0)
+
+
+@pytest.mark.fault(120)
+def test_a_task_that_prints_too_much_is_ended_where_files_can_have_no_holes(
+    store, tmp_path, monkeypatch
+):
+    limit = 1_000_000
+    settings = EngineSettings(tmp_path, slots=1, kill_grace_s=0.2, log_limit_bytes=limit)
+    monkeypatch.setattr(log_ring, "_punch", lambda *_: False)
+    run = claimed(store, settings, "yes")
+
+    run.execute()
+
+    record = store.require(run.task_id)
+    assert record.status == "executer-failed"
+    assert record.error_detail == f"The task printed more than {limit} bytes."
+    with zipfile.ZipFile(settings.storage_path / record.output_path) as outputs:
+        log = outputs.read("artifacts/stdout.txt").decode()
+        said = outputs.read("artifacts/stderr.txt").decode()
+    told = f"What came after the first {limit} bytes of this log was not kept.\n -------\n"
+    assert log.endswith(told)
+    assert limit < len(log) < limit + 200
+    assert f"The task printed more than {limit} bytes.\n -------\n" in said
