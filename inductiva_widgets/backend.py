@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import threading
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ from inductiva_widgets.errors import ConfigurationError, UserInputError
 from inductiva_widgets.watch import STEPS_S, Watcher
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from inductiva_widgets.api.sessions import Timeouts
@@ -28,19 +29,33 @@ LOCAL_LIMIT_S = 1.0  # a look at an engine on this machine costs a millisecond
 class Backend:
     """One service with one account. A `Task` keeps the backend that it was made with.
 
+    Args:
+        config: Address, key and output folder.
+        timeouts: Limits of requests.
+        newer: What other keys there are once the key was refused, as of `Credentials`.
+
     Attributes:
-        config: Address, key and output folder; immutable.
         client: The endpoints.
         watcher: The poller, shared by all views of this backend.
     """
 
-    def __init__(self, config: configs.Config, *, timeouts: Timeouts | None = None) -> None:
-        self.config = config
-        self.client = Client(config, timeouts=timeouts)
+    def __init__(
+        self,
+        config: configs.Config,
+        *,
+        timeouts: Timeouts | None = None,
+        newer: Callable[[configs.Config], Iterable[configs.Config]] = configs.newer_key,
+    ) -> None:
+        self.client = Client(config, timeouts=timeouts, newer=newer)
         limit_s = LOCAL_LIMIT_S if config.is_local else STEPS_S[-1]
         self.watcher = Watcher(self.client, limit_s=limit_s)
         self._live_lock = threading.Lock()
         self._live: Live | None = None
+
+    @property
+    def config(self) -> configs.Config:
+        """Address, key and output folder; the key changes once it was refused."""
+        return self.client.credentials.config
 
     @property
     def live(self) -> Live:
@@ -96,27 +111,32 @@ def connect(
 
     The key comes from the argument, `INDUCTIVA_API_KEY` or the key file of `inductiva auth
     login`. With no key anywhere, the local engine is found or started, and a line says so;
-    `INDUCTIVA_WIDGETS_LOCAL=1` does the same whatever keys there are.
+    `INDUCTIVA_WIDGETS_LOCAL=1` does the same whatever keys there are, unless a key or an address
+    is given here.
+
+    Once the service refuses the key, everything made with it goes on by itself as soon as there
+    is another one where it came from, or a later `connect` to the same address has given one.
 
     Args:
         key: API key; better left to the environment than written into a notebook.
-        url: Address of the service.
+        url: Address of the service; without a key for it nothing is started.
         local: `True` for the local engine whatever keys there are, `False` for never.
         output_dir: Root folder of downloads.
         data_dir: Folder of the local engine; its default is per user.
 
     Raises:
-        ConfigurationError: Address or key cannot work, or no key with `local=False`.
+        ConfigurationError: Address or key cannot work, or no key with `url` or `local=False`.
         LocalEngineError: The local engine does not start.
+        UserInputError: A key or an address with `local=True`.
     """
     if local and (key is not None or url is not None):
         raise UserInputError("The local engine has its own key and address: give neither.")
-    if local is None and key is None and _wants_local():
+    if local is None and key is None and url is None and _wants_local():
         local = True
     config = None if local else configs.load(key=key, url=url, output_dir=output_dir)
     if config is None:
-        config = _local_config(local, output_dir, data_dir)
-    backend = Backend(config)
+        config = _local_config(local if url is None else False, output_dir, data_dir)
+    backend = Backend(config, newer=_newer_key)
     global _default  # noqa: PLW0603 - "the newest backend is the default" is this one name
     with _lock:
         _default = backend
@@ -169,6 +189,19 @@ def default() -> Backend:
     return connect()
 
 
+def _newer_key(config: configs.Config) -> Iterator[configs.Config]:
+    """What may replace a refused key: that of the newest `connect` to the same address first.
+
+    A local engine is known by its key: with another one it is another engine.
+    """
+    newest = None if config.is_local else _default
+    if newest is not None and newest.config.url == config.url:
+        yield dataclasses.replace(
+            config, key=newest.config.key, key_source=newest.config.key_source
+        )
+    yield from configs.newer_key(config)
+
+
 def _wants_local() -> bool:
     return os.environ.get(LOCAL_VARIABLE, "0") not in ("", "0")
 
@@ -181,13 +214,18 @@ def _local_config(
     if local is False:
         raise ConfigurationError(
             "No API key was found.",
-            hint=f"Set {configs.KEY_VARIABLE}, or write it with `inductiva-widgets auth login`.",
+            hint=f"Neither {configs.KEY_VARIABLE} nor the file {configs.key_file()} holds one: set"
+            " the variable, or write the file with `inductiva-widgets auth login`.",
         )
     from inductiva_widgets import local as engine
 
     found = engine.start(data_dir)
     if not local:
-        print(f"No API key found: tasks run on this machine (local engine, {found.url}).")  # noqa: T201 - promised by `connect`
+        given = bool(os.environ.get(configs.URL_VARIABLE))
+        unused = f", so the address in {configs.URL_VARIABLE} is not used" if given else ""
+        print(  # noqa: T201 - promised by `connect`
+            f"No API key found{unused}: tasks run on this machine (local engine, {found.url})."
+        )
     return _engine_config(found, output_dir)
 
 

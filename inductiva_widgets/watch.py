@@ -4,7 +4,7 @@ One or two tasks are asked for by the small status call; three or more by pages 
 plus the status of tasks in the queue (only it tells their place) and of tasks older than the pages.
 The whole task is fetched only when its status changed, and not at all for watchers who only wait
 for its end. Rounds come after 1, 2, 5, 10 s, and after 1 s again when something changed; tasks that
-nobody sees are asked for once a minute.
+nobody sees are asked for once a minute. A refused key ends the asking until there is another one.
 """
 
 from __future__ import annotations
@@ -34,12 +34,13 @@ if TYPE_CHECKING:
     from inductiva_widgets.api.client import Client
     from inductiva_widgets.api.models import TaskRecord
 
-__all__ = ["STEPS_S", "Observation", "Stale", "Subscription", "Watcher"]
+__all__ = ["KEY_LOOK_S", "STEPS_S", "Observation", "Stale", "Subscription", "Watcher"]
 
 log = logging.getLogger(__name__)
 
 STEPS_S = (1.0, 2.0, 5.0, 10.0)
 HIDDEN_S = 60.0
+KEY_LOOK_S = 5.0  # between looks for another key in place of a refused one; they ask nobody
 PAGE_FROM = 3  # from this many tasks on, one list page is cheaper than status calls
 PAGE_SIZE = 100
 PAGES_PER_S = 2.0  # thousands of tasks are looked at less often, not at greater cost
@@ -147,7 +148,8 @@ class Watcher:
         self._woken = False
         self._quiet_rounds = 0
         self._failures = 0
-        self._refused = False
+        self._refused = False  # the key: nothing is asked until somebody wakes it, or has another
+        self._key = 0  # number of the key that the last round used
         self._denied: set[str] = set()  # tasks not to ask for until somebody wants to know anew
 
     # -- for watchers -----------------------------------------------------------------------
@@ -270,6 +272,9 @@ class Watcher:
         early_s = self._not_before - self._monotonic()
         if early_s > 0:  # woken up, but the service asked for more patience
             return early_s
+        if self._refused and not self._has_new_key():
+            return KEY_LOOK_S
+        self._key = self._client.credentials.changes
         due, limit_s = self._due()
         if not due:
             return min(limit_s, HIDDEN_S)
@@ -289,6 +294,16 @@ class Watcher:
             self._publish_stale(task_id, reason, pause)
         return pause
 
+    def _has_new_key(self) -> bool:
+        """Looks for another key; what the old one was not allowed to see is asked for again."""
+        if not self._client.credentials.is_new(self._key):
+            return False
+        with self._changed:
+            self._refused = False
+            self._denied.clear()
+            self._quiet_rounds = 0
+        return True
+
     def _due(self) -> tuple[dict[str, bool], float]:
         """Tasks to ask for now, with whether a row is enough; the shortest pause that is wanted."""
         now = self._monotonic()
@@ -306,7 +321,7 @@ class Watcher:
             limit_s = min((s.limit_s for s in active if s.visible), default=HIDDEN_S)
             due = {task_id: task_id not in whole for task_id in sorted(seen | idle)}
             self._asked_at.update(dict.fromkeys(due, now))
-        return ({} if self._refused else due), limit_s
+        return due, limit_s
 
     def _ask(self) -> int:
         self._asked = next(self._numbers)
@@ -401,7 +416,7 @@ class Watcher:
         for task_id in due:
             self._publish_stale(task_id, error, retry_in)
         log.debug("polling failed, next try in %.1f s: %s", pause, type(error).__name__)
-        return HIDDEN_S if self._refused else pause
+        return KEY_LOOK_S if self._refused else pause
 
     def _publish_stale(
         self, task_id: str, error: InductivaWidgetsError, retry_in_s: float | None

@@ -37,6 +37,51 @@ class Mutation:
 
 MUTATIONS = (
     Mutation(
+        "a newer key is taken for its own address only",
+        "api/config.py",
+        "if now is not None and now.url == config.url:",
+        "if now is not None:",
+        "unit/test_config.py::test_a_key_of_another_address_is_not_taken",
+    ),
+    Mutation(
+        "a later connect gives its key to its own address only",
+        "backend.py",
+        "if newest is not None and newest.config.url == config.url:",
+        "if newest is not None:",
+        "unit/test_config.py"
+        "::test_a_given_key_is_replaced_by_a_later_connect_to_the_same_address_only",
+    ),
+    Mutation(
+        "nothing is asked with a refused key",
+        "watch.py",
+        "if self._refused and not self._has_new_key():",
+        "if False:",
+        "unit/test_watch.py::test_another_key_is_noticed_by_itself_and_not_asked_for",
+    ),
+    Mutation(
+        "a verified file that cannot be renamed is kept",
+        "outputs/temporary.py",
+        "        if self._is_kept:\n            return\n",
+        "",
+        "unit/test_download_oddities.py"
+        "::test_an_archive_whose_rename_stays_refused_is_kept_and_named",
+    ),
+    Mutation(
+        "a verified small file that cannot be renamed is kept",
+        "outputs/folder.py",
+        "        except RenameRefusedError:\n            raise\n",
+        "",
+        "unit/test_download_oddities.py"
+        "::test_a_rename_that_stays_refused_keeps_the_old_file_and_names_the_new",
+    ),
+    Mutation(
+        "the server tells its version",
+        "lab/backends.py",
+        '            "version": __version__,\n',
+        "",
+        "functional/test_mistakes.py::test_older_server_extension",
+    ),
+    Mutation(
         "CRC-32 of a member",
         "outputs/inflate.py",
         "if self._crc & 0xFFFFFFFF != self.member.crc:",
@@ -192,7 +237,7 @@ MUTATIONS = (
     Mutation(
         "redaction of the key and of signatures",
         "api/http.py",
-        'return _SIGNED.sub(r"\\1?…", text.replace(self._key.reveal(), "<API key>"))',
+        'return _SIGNED.sub(r"\\1?…", self._credentials.redact(text))',
         "return text",
         "unit/test_http.py::test_the_key_is_in_no_text_and_no_log",
     ),

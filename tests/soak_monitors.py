@@ -5,8 +5,9 @@ process, then MINUTES of real time with kernels that are restarted and put to sl
 process of its own (`--kernel`), which is told what to do and tells what its monitors show.
 `tests/functional/test_soak_monitors.py` runs a small version.
 
-In both the service goes away, refuses the key, and tasks change meanwhile. Once it is back, every
-open monitor must show the truth within 15 s, nobody having touched anything.
+In both the service goes away, refuses the key, and tasks change meanwhile. Once it is back, or the
+key file has another key, every open monitor must show the truth within 15 s, nobody having touched
+anything.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import argparse
 import contextlib
 import gc
 import json
+import os
 import random
 import subprocess
 import sys
@@ -33,10 +35,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from scripted import RESET, ScriptedServer, ok, refusal
 
 from inductiva_widgets import Task, TaskMonitor
-from inductiva_widgets.api.config import ApiKey, Config
+from inductiva_widgets.api.config import ApiKey, load, write_key
 from inductiva_widgets.api.sessions import Timeouts
 from inductiva_widgets.backend import Backend
-from inductiva_widgets.notebook import display
 from inductiva_widgets.service.dispatch import WORKERS, service_of
 from inductiva_widgets.watch import Watcher
 
@@ -91,7 +92,7 @@ class Service(ScriptedServer):
 class Size:
     """What a process has, with every monitor closed.
 
-    The workers of views are not counted: up to four come as they are needed, and stay.
+    The workers of views are not counted: up to four come as they are needed, and end soon after.
     """
 
     threads: int
@@ -194,7 +195,6 @@ class Desk:
         for monitor in self.shown:
             monitor.close()
         self.shown.clear()
-        display._monitors.clear()
 
 
 def wait_for(true, limit_s=REAL_WAIT_S):
@@ -205,8 +205,9 @@ def wait_for(true, limit_s=REAL_WAIT_S):
         time.sleep(0.002)
 
 
-def backend_of(url, key):
-    settings = Config(url, ApiKey(key), "the soak", Path(tempfile.gettempdir()))
+def backend_of(url):
+    """With the key of the key file."""
+    settings = load(url=url, output_dir=tempfile.gettempdir())
     return Backend(settings, timeouts=Timeouts(connect_s=5, read_s=10))
 
 
@@ -227,10 +228,8 @@ class Day:
         self.service, self.report = service, report
         self.now_s = self.pause_s = 0.0
         self.generator = random.Random(7)
-        self.connect(KEYS[0])
-
-    def connect(self, key):
-        self.backend = backend_of(self.service.url, key)
+        write_key(ApiKey(KEYS[0]))
+        self.backend = backend_of(self.service.url)
         self.backend.watcher = ByHand(self.backend.client, monotonic=lambda: self.now_s)
         self.desk = Desk(self.backend, 11)
 
@@ -281,7 +280,7 @@ class Day:
         self.check_truth("a sleep")
 
     def new_key(self):
-        """The key is revoked, which is noticed once and not asked again; a new one is taken."""
+        """The key is revoked, which is noticed once and not asked again; a new one is noticed."""
         self.desk.all_shown()
         self.service.key = KEYS[1]
         self.run_until(self.now_s + 60, acts=False)
@@ -289,9 +288,7 @@ class Day:
         self.run_until(self.now_s + 600, acts=False)
         if self.service.requests != before:
             self.report.problems.append("a refused key is asked with again")
-        self.end()
-        self.connect(KEYS[1])
-        self.desk.open()
+        write_key(ApiKey(KEYS[1]))
         self.check_truth("a new key")
 
 
@@ -322,9 +319,9 @@ def virtual(hours):
 # -- real time -----------------------------------------------------------------------------------
 
 
-def kernel(url, key):
+def kernel(url):
     """A process with monitors: does what it is told, a word a line, and tells how it is."""
-    backend = backend_of(url, key)
+    backend = backend_of(url)
     desk = Desk(backend, 13)
     acts = {
         "open": desk.open,
@@ -348,8 +345,8 @@ def kernel(url, key):
 class Kernel:
     """A kernel from outside."""
 
-    def __init__(self, url, key):
-        words = [sys.executable, str(HERE), "--kernel", url, key]
+    def __init__(self, url):
+        words = [sys.executable, str(HERE), "--kernel", url]
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
         self.process = subprocess.Popen(words, text=True, **pipes)
 
@@ -375,13 +372,14 @@ class Morning:
     def __init__(self, service, report):
         self.service, self.report = service, report
         self.generator = random.Random(9)
-        self.kernel = Kernel(service.url, service.key)
+        write_key(ApiKey(service.key))
+        self.kernel = Kernel(service.url)
 
     def restart(self):
         """As a kernel that dies: nothing of it polls on."""
         self.kernel.kill()
         wait_for(lambda: self.is_quiet(1.5))
-        self.kernel = Kernel(self.service.url, self.service.key)
+        self.kernel = Kernel(self.service.url)
         self.kernel.tell("open")
 
     def is_quiet(self, seconds):
@@ -416,11 +414,11 @@ class Morning:
         self.check_truth("a sleep")
 
     def new_key(self):
-        """A revoked key is not asked with again; a kernel that has the new one shows the truth."""
+        """A revoked key is not asked with again; a new one in the key file is noticed."""
         self.kernel.tell("show")
         self.service.key = KEYS[1]
         wait_for(lambda: self.is_quiet(15))
-        self.restart()
+        write_key(ApiKey(KEYS[1]))
         self.check_truth("a new key")
 
     def acts(self, seconds):
@@ -463,15 +461,18 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("hours", type=float, nargs="?", default=8.0, help="of the virtual clock")
     parser.add_argument("minutes", type=float, nargs="?", default=10.0, help="of real time")
-    parser.add_argument("--kernel", nargs=2, metavar=("URL", "KEY"), help="for the soak itself")
+    parser.add_argument("--kernel", metavar="URL", help="for the soak itself")
     given = parser.parse_args()
     if given.kernel:
-        kernel(*given.kernel)
+        kernel(given.kernel)
         return 0
+    os.environ.pop("INDUCTIVA_API_KEY", None)
     is_bad = False
     for run, length in ((virtual, given.hours), (real, given.minutes)):
         since = time.monotonic()
-        report = run(length)
+        with tempfile.TemporaryDirectory() as home:  # of a user whose key file can be written
+            os.environ["HOME"] = os.environ["USERPROFILE"] = home
+            report = run(length)
         sys.stdout.write(f"{report} ({time.monotonic() - since:.0f} s)\n")
         sys.stdout.flush()
         is_bad |= bool(report.problems)

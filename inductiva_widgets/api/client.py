@@ -12,6 +12,8 @@ import msgspec
 
 from inductiva_widgets.api import models, rows
 from inductiva_widgets.api.clock import ServerClock
+from inductiva_widgets.api.config import newer_key
+from inductiva_widgets.api.credentials import Credentials
 from inductiva_widgets.api.http import ApiTransport
 from inductiva_widgets.api.links import LinkTransport
 from inductiva_widgets.api.run_times import RunTimes
@@ -27,7 +29,7 @@ from inductiva_widgets.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from inductiva_widgets.api.config import Config
     from inductiva_widgets.api.http import Query
@@ -65,10 +67,17 @@ class Client:
     `ServiceConnectionError` or `BadPayloadError` where that is what happened.
     """
 
-    def __init__(self, config: Config, *, timeouts: Timeouts | None = None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        *,
+        timeouts: Timeouts | None = None,
+        newer: Callable[[Config], Iterable[Config]] = newer_key,
+    ) -> None:
         version = importlib.metadata.version("inductiva_widgets")
         agent = f"inductiva_widgets/{version}"
-        self._api = ApiTransport(config.url, config.key, user_agent=agent, timeouts=timeouts)
+        self.credentials = Credentials(config, newer)
+        self._api = ApiTransport(self.credentials, user_agent=agent, timeouts=timeouts)
         self.links = LinkTransport(timeouts=timeouts)
         self.clock = ServerClock()
         self.run_times = RunTimes()
@@ -186,7 +195,7 @@ class Client:
     def price_per_hour(self, group: models.MachineGroup) -> float | None:
         """US dollars for an hour of the whole group, at most; `None` when it is not told.
 
-        A price is an extra: a service that fails to give one is no error. Source: contract 9.1.
+        A price is an extra: a service that fails to give one is no error (`GET /compute/price`).
         """
         told = group.cost_per_hour.max if group.cost_per_hour else None
         if told is not None or group.provider_id == "LOCAL":
@@ -214,7 +223,7 @@ class Client:
             body = msgspec.json.encode({"name": name, "project_type": "project"})
             self._api.send("POST", "/projects", body=body)
 
-    # -- the machine of a running task (contract § 8) ---------------------------------------
+    # -- the machine of a running task ------------------------------------------------------
 
     def live_register(self, task_id: str, sender: str) -> None:
         """Opens a mailbox for answers of the task's machine."""

@@ -7,6 +7,7 @@ variables and files are those of the official client, so that `inductiva auth lo
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import hashlib
 import hmac
 import ipaddress
@@ -16,9 +17,13 @@ import secrets
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from inductiva_widgets.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 __all__ = [
     "DEFAULT_URL",
@@ -28,6 +33,7 @@ __all__ = [
     "is_private",
     "key_file",
     "load",
+    "newer_key",
     "normalise_url",
     "write_key",
 ]
@@ -39,6 +45,7 @@ OUTPUT_VARIABLE = "INDUCTIVA_OUTPUT_DIR"
 DEFAULT_OUTPUT_DIR = "inductiva_output"
 
 BY_ARGUMENT = "the argument"
+BY_KEY_VARIABLE = f"the variable {KEY_VARIABLE}"
 BY_DEFAULT = "the default"
 
 _PORTS = {"http": 80, "https": 443}
@@ -68,6 +75,12 @@ class ApiKey:
     def reveal(self) -> str:
         """The key itself; only `api.http` has a use for it."""
         return self._text
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ApiKey) and hmac.compare_digest(self._text, other._text)
+
+    def __hash__(self) -> int:
+        return hash(self._text)
 
     def __repr__(self) -> str:
         return "<API key>"
@@ -127,13 +140,14 @@ def load(
     Raises:
         ConfigurationError: The address or the key cannot work.
     """
+    chosen, url_source = _chosen(url, URL_VARIABLE, DEFAULT_URL)
+    address = normalise_url(str(chosen))  # a wrong one is told also where there is no key for it
     found = (ApiKey(key), BY_ARGUMENT) if key is not None else find_key()
     if found is None:
         return None
-    address, url_source = _chosen(url, URL_VARIABLE, DEFAULT_URL)
     folder, output_source = _chosen(output_dir, OUTPUT_VARIABLE, DEFAULT_OUTPUT_DIR)
     return Config(
-        url=normalise_url(str(address)),
+        url=address,
         key=found[0],
         key_source=found[1],
         output_dir=Path(folder).expanduser(),
@@ -168,7 +182,7 @@ def find_key() -> tuple[ApiKey, str] | None:
     """The key of the environment or of the key file, with its source; `None` when there is none."""
     text = os.environ.get(KEY_VARIABLE, "")
     if text.strip():
-        return ApiKey(text, KEY_VARIABLE), f"the variable {KEY_VARIABLE}"
+        return ApiKey(text, KEY_VARIABLE), BY_KEY_VARIABLE
     path = key_file()
     try:
         text = path.read_text(encoding="utf-8-sig")  # editors on Windows write a mark
@@ -179,7 +193,28 @@ def find_key() -> tuple[ApiKey, str] | None:
             f"The key file {path} cannot be read.",
             hint=f"Write it anew with `inductiva-widgets auth login`, or set {KEY_VARIABLE}.",
         ) from None
-    return (ApiKey(text, str(path)), f"the file {path}") if text.strip() else None
+    return (ApiKey(text, str(path)), _by_file(path)) if text.strip() else None
+
+
+def newer_key(config: Config) -> Iterator[Config]:
+    """The same settings with the key that variable or file holds by now, if one of them gave it.
+
+    A key goes to the address that is set for it: when the settings name another address by now,
+    their key is none for this one.
+    """
+    if config.key_source not in (BY_KEY_VARIABLE, _by_file(key_file())):
+        return
+    given = config.url if config.url_source == BY_ARGUMENT else None
+    try:
+        now = load(url=given)
+    except ConfigurationError:  # somebody is writing it
+        return
+    if now is not None and now.url == config.url:
+        yield dataclasses.replace(config, key=now.key, key_source=now.key_source)
+
+
+def _by_file(path: Path) -> str:
+    return f"the file {path}"
 
 
 def write_key(key: ApiKey) -> Path:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     import requests
 
     from inductiva_widgets.api.config import ApiKey
+    from inductiva_widgets.api.credentials import Credentials
 
 __all__ = ["ApiReply", "ApiTransport", "Query"]
 
@@ -57,23 +60,23 @@ class ApiReply:
 
 
 class ApiTransport:
-    """Sends requests to one origin with one key. Safe to share between threads.
+    """Sends requests to one origin with its key. Safe to share between threads.
 
     GET requests are retried on 429, 5xx and connection errors with jittered back-off that honours
-    Retry-After; requests that change something are sent once.
+    Retry-After; requests that change something are sent once. What is refused with a key (401) did
+    nothing: it is sent again when there is another key by then.
     """
 
     def __init__(
         self,
-        base_url: str,
-        key: ApiKey,
+        credentials: Credentials,
         *,
         user_agent: str,
         timeouts: Timeouts | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._base_url = base_url
-        self._key = key
+        self._base_url = credentials.config.url
+        self._credentials = credentials
         self._user_agent = user_agent
         self._timeouts = timeouts or Timeouts()
         self._sleep = sleep
@@ -106,10 +109,10 @@ class ApiTransport:
         body: bytes | None = None,
         retry: bool,
     ) -> ApiReply:
-        def exchange() -> tuple[requests.Response, bytes]:
+        def exchange(key: ApiKey) -> tuple[requests.Response, bytes]:
             # Made in here: some tracebacks show the locals of the frames that they list, and this
             # frame is in none of them.
-            headers = {"X-API-Key": self._key.reveal(), "User-Agent": self._user_agent}
+            headers = {"X-API-Key": key.reveal(), "User-Agent": self._user_agent}
             if body is not None:
                 headers["Content-Type"] = "application/json"
             with self._session(retry).request(
@@ -124,7 +127,13 @@ class ApiTransport:
             ) as response:
                 return response, _read_limited(response, JSON_LIMIT_BYTES, WITHIN_S)
 
-        response, content = calling(urlsplit(self._base_url).netloc, exchange)
+        host = urlsplit(self._base_url).netloc
+        while True:
+            key = self._credentials.config.key
+            response, content = calling(host, functools.partial(exchange, key))
+            refused = response.status_code == HTTPStatus.UNAUTHORIZED
+            if not (refused and self._credentials.renew(key)):
+                break
         if response.status_code >= 300:
             raise self._error(response, content)
         return ApiReply(response.status_code, content, server_date(response.headers.get("Date")))
@@ -178,7 +187,7 @@ class ApiTransport:
         )
 
     def _redact(self, text: str) -> str:
-        return _SIGNED.sub(r"\1?…", text.replace(self._key.reveal(), "<API key>"))
+        return _SIGNED.sub(r"\1?…", self._credentials.redact(text))
 
 
 def _read_limited(response: requests.Response, limit_bytes: int, within_s: float) -> bytes:

@@ -1,8 +1,8 @@
 """Records of the service: tasks, machines, metrics, history, as tolerant types.
 
 Every field may be missing, null or of a wrong type: then that field is `None` and the rest of
-the record stands. Unknown statuses pass through as text. Source: the REST contract, sections 2,
-3 and 6.
+the record stands. Unknown statuses pass through as text. Names and codes are those
+that the official client 0.18.12 reads.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin
 import msgspec
 
 from inductiva_widgets.errors import BadPayloadError
-from inductiva_widgets.formats import parse_time
+from inductiva_widgets.formats import parse_time, safe_text, text_table
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -58,7 +58,7 @@ class StatusInfo(msgspec.Struct, frozen=True):
     killable: bool = False
 
 
-# All codes of the contract, section 2, in the usual order of a task's life.
+# All codes that the official client knows, in the usual order of a task's life.
 STATUSES: dict[str, StatusInfo] = {
     "pending-input": StatusInfo("Waiting for Input", Group.WAITING, killable=True),
     "submitted": StatusInfo("In Queue", Group.WAITING, killable=True),
@@ -206,6 +206,18 @@ class TaskRecord(Record, frozen=True):
         """`c2-standard-4`, or `None` until a machine picked the task up."""
         return self.executer.type_name if self.executer else None
 
+    def __str__(self) -> str:
+        """What is known, a line for each field; the history and the like are in their fields."""
+        parts = {"": self, "metrics.": self.metrics, "executer.": self.executer}
+        first, *others = [
+            (prefix + name, safe_text(value))
+            for prefix, part in parts.items()
+            for name in (part.__struct_fields__ if part else ())
+            if (value := getattr(part, name)) not in (None, "")
+            and isinstance(value, str | int | float)
+        ]
+        return text_table(first, others, indent="")
+
     def time(self, field: str) -> dt.datetime | None:
         """A time field as an aware UTC datetime, `None` when absent or unreadable."""
         return parse_time(getattr(self, field))
@@ -213,7 +225,7 @@ class TaskRecord(Record, frozen=True):
     def computation_seconds(self, now: dt.datetime) -> float | None:
         """Measured computation time, or that so far; `None` when it never started.
 
-        `now` is the service's clock. Source: the contract, section 5.4.
+        `now` is the service's clock.
         """
         if self.metrics.computation_seconds is not None:
             return self.metrics.computation_seconds

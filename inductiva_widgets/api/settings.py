@@ -32,7 +32,7 @@ class Settings:
 
     Attributes:
         settings: `service`, `API key`, `outputs` and `engine folder`.
-        warnings: What should be mended, each with how.
+        warnings: What should be fixed, each with how.
     """
 
     settings: tuple[Setting, ...]
@@ -129,7 +129,7 @@ def _warnings(*, is_local: bool) -> list[str]:
     found: list[str] = []
     if not configs.is_private(path):
         found.append(
-            f"Others can read the key file {path}. `inductiva-widgets auth login` mends it, and so"
+            f"Others can read the key file {path}. `inductiva-widgets auth login` fixes it, and so"
             f" does `chmod 600 {shlex.quote(str(path))}`."
         )
     if os.environ.get(configs.KEY_VARIABLE, "").strip() and path.is_file() and not is_local:

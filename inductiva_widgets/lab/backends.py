@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from inductiva_widgets import __version__
 from inductiva_widgets import backend as backends
+from inductiva_widgets.api.config import newer_key
 from inductiva_widgets.errors import (
     AccountChangedError,
     ConfigurationError,
@@ -20,7 +23,7 @@ from inductiva_widgets.lab.notices import Notices
 from inductiva_widgets.service.dispatch import Service
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from inductiva_widgets.api.config import Config
@@ -213,6 +216,7 @@ class KnownBackends:
             "readonly": self.readonly,
             "key_source": key_source(),
             "backends": [desk.describe() for desk in desks],
+            "version": __version__,
         }
 
     def set_least_pause(self, pause_s: float) -> None:
@@ -240,6 +244,19 @@ class KnownBackends:
             self._default = None
         for desk in desks:
             desk.close()
+
+    def _look_for_key(self, config: Config) -> Iterator[Config]:
+        """Gives none: another key may be of another account, which needs a desk of its own.
+
+        It may be called on a thread of the very desk that goes then.
+        """
+        if any(found.key != config.key for found in newer_key(config)):
+            threading.Thread(target=self._look_quietly, name="inductiva-look", daemon=True).start()
+        yield from ()
+
+    def _look_quietly(self) -> None:
+        with contextlib.suppress(ConfigurationError):
+            self.look()
 
     def _get(self, place: Place) -> Desk | None:
         with self._lock:
@@ -283,7 +300,7 @@ class KnownBackends:
         account = self._marks.of(config)
         if known is not None and (known.config.url, known.account) == (config.url, account):
             return known
-        backend = backends.Backend(config)
+        backend = backends.Backend(config, newer=self._look_for_key)
         service = Service(backend, self._target_root, readonly=self.readonly)
         service.set_least_pause(self._least_pause_s)
         path = self._data_dir / f"notices-{config.backend_id}-{account}.json"

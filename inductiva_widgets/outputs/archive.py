@@ -8,6 +8,7 @@ output lies under `artifacts/`.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import struct
 import sys
 import zlib
@@ -317,7 +318,7 @@ def _parse(window: bytes, first: int, place: _Place) -> Directory:
     del heads  # megabytes
     names = _names(window, starts, name_sizes, flags)
     header_names: dict[int, str] = {}
-    for row in [row for row, extra_size in enumerate(extra_sizes) if extra_size]:
+    for row in itertools.compress(itertools.count(), extra_sizes):
         name_at = starts[row] + _ENTRY_BYTES
         extra_at = name_at + name_sizes[row]
         extra = window[extra_at : extra_at + extra_sizes[row]]
@@ -377,13 +378,12 @@ def _column(heads: bytes, at: int, width: int, code: str) -> array[int]:
 
 
 def _names(window: bytes, starts: array[int], sizes: array[int], flags: array[int]) -> list[str]:
-    def raw(at: int, size: int) -> bytes:
-        return window[at + _ENTRY_BYTES : at + _ENTRY_BYTES + size]
-
-    together = b"\0".join(map(raw, starts, sizes))
-    if starts and together.isascii() and together.count(0) == len(starts) - 1:
+    head = _ENTRY_BYTES
+    raw = [window[at + head : at + head + size] for at, size in zip(starts, sizes, strict=True)]
+    together = b"\0".join(raw)
+    if raw and together.isascii() and together.count(0) == len(raw) - 1:
         return together.decode("ascii").split("\0")  # the same in both codings
-    return list(map(_decode, map(raw, starts, sizes), flags))
+    return list(map(_decode, raw, flags))
 
 
 def _decode(raw: bytes, flags: int) -> str:

@@ -63,7 +63,7 @@ class FolderReport:
         for kind, names in kinds.items():
             lines += [f"  {kind:<9}  {safe_text(name, 4096)}" for name in names[:SHOWN_NAMES]]
             if len(names) > SHOWN_NAMES:
-                lines.append(f"  {kind:<9}  and {len(names) - SHOWN_NAMES} more")
+                lines.append(f"  {kind:<9}  … and {len(names) - SHOWN_NAMES} more")
         return "\n".join(lines)
 
     __repr__ = __str__

@@ -6,6 +6,7 @@ import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
+from inductiva_widgets.formats import counted, file_size
 from inductiva_widgets.outputs.archive import OUTPUTS
 from inductiva_widgets.outputs.check import FolderReport, check_folder
 from inductiva_widgets.outputs.download import Download, Order, Tuning
@@ -59,6 +60,16 @@ class Outputs:
         self._reading = threading.Lock()
         self._known: tuple[RemoteArchive, Listing] | None = None
 
+    def __repr__(self) -> str:
+        """What is known of it, without a request."""
+        with self._lock:
+            known = self._known
+        if known is None:
+            return f"<{self._layout.archive_name}: not listed yet>"
+        listing = known[1]
+        size = file_size(listing.archive_bytes)
+        return f"<{self._layout.archive_name}: {counted(len(listing.names), 'file')}, {size}>"
+
     def directory(self, *, refresh: bool = False) -> Listing:
         """What the archive holds; read once, and again with `refresh` or after it was replaced.
 
@@ -70,7 +81,7 @@ class Outputs:
         return self._opened(refresh=refresh)[1]
 
     def info(self) -> OutputInfo:
-        """The files with their sizes, as the user's documents print them."""
+        """The files with their sizes; `str()` prints them as the official pages do."""
         listing = self.directory()
         rows = zip(listing.names, listing.sizes, listing.packed_sizes, strict=True)
         return OutputInfo(listing.archive_bytes, [FileInfo(*row) for row in rows])
@@ -83,7 +94,7 @@ class Outputs:
         """What a local folder has of the archive, by sizes and CRC-32; no member is fetched."""
         return check_folder(self.directory(), folder)
 
-    def start_download(  # noqa: PLR0913 - the words of the user's documents
+    def start_download(  # noqa: PLR0913 - the words of the official pages
         self,
         target: Path,
         *,

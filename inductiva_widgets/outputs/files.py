@@ -14,7 +14,7 @@ from inductiva_widgets.errors import (
     UnsupportedMemberError,
     UserInputError,
 )
-from inductiva_widgets.formats import file_size, safe_text
+from inductiva_widgets.formats import counted, file_size, safe_text
 from inductiva_widgets.outputs.archive import STORED, Member, local_header_bytes
 from inductiva_widgets.outputs.inflate import Decoder, check_supported
 from inductiva_widgets.outputs.listing import Listing, check_filenames, not_found, select
@@ -46,7 +46,7 @@ class FileInfo:
 
 
 class OutputInfo:
-    """What an output archive holds. `str()` is the table of the user's documents.
+    """What an output archive holds. `str()` is the table of the official page *Manage tasks*.
 
     Attributes:
         size: Bytes of the archive itself.
@@ -99,7 +99,7 @@ class OutputInfo:
 
     def __repr__(self) -> str:
         difference = f". {self.difference}" if self.difference else ""
-        return f"<OutputInfo: {self.n_files} files, {file_size(self.size)}{difference}>"
+        return f"<OutputInfo: {counted(self.n_files, 'file')}, {file_size(self.size)}{difference}>"
 
 
 class OutputFile:

@@ -34,6 +34,7 @@ __all__ = [
     "OpenFolder",
     "OutputFolder",
     "Overwrite",
+    "RenameRefusedError",
     "as_ours",
     "translated",
     "write_all",
@@ -55,6 +56,18 @@ _O_FILE: int = (
 )
 _O_CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | _O_FILE
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+class RenameRefusedError(PermissionError):
+    """A whole file does not get its final name, because another program holds one of the two.
+
+    Attributes:
+        kept: Its marked name, in the same folder.
+    """
+
+    def __init__(self, error: PermissionError, kept: str) -> None:
+        super().__init__(error.errno, error.strerror)
+        self.kept = kept
 
 
 class OutputFolder:
@@ -350,6 +363,8 @@ class OpenFolder:
                 self.rename(temporary, name)
             else:
                 self.rename_new(temporary, name)
+        except RenameRefusedError:
+            raise
         except OSError as error:
             with contextlib.suppress(OSError):
                 self.unlink(temporary)
@@ -371,15 +386,22 @@ class OpenFolder:
         self.rename(old, new)
 
     def rename(self, old: str, new: str) -> None:
-        """Gives `old` the name `new`, in place of what has it."""
+        """Gives `old` the name `new`, in place of what has it.
+
+        Raises:
+            RenameRefusedError: Another program holds one of them for long; `old` stays.
+            OSError: It failed in another way.
+        """
         give_up_at = 0.0
         while True:
             try:
                 os.replace(self._at(old), self._at(new), src_dir_fd=self._fd, dst_dir_fd=self._fd)
-            except PermissionError:
+            except PermissionError as error:
                 give_up_at = give_up_at or time.monotonic() + RENAME_WITHIN_S
-                if not _IS_WINDOWS or time.monotonic() > give_up_at:
+                if not _IS_WINDOWS:
                     raise
+                if time.monotonic() > give_up_at:
+                    raise RenameRefusedError(error, old) from error
                 time.sleep(0.05)
             else:
                 return
@@ -431,6 +453,12 @@ def as_ours(error: OSError, path: str) -> DownloadError:
         return DiskFullError(
             f"No room left while writing {shown}.",
             hint="Make room, then download again: what is complete is kept.",
+        )
+    if isinstance(error, RenameRefusedError):
+        return DestinationError(
+            f"{shown} is held by another program. What was fetched is whole and verified, and kept"
+            f" beside it as {error.kept}.",
+            hint="End that program, then rename the file, or remove it and download again.",
         )
     reason = error.strerror or type(error).__name__
     if error.errno in (errno.ELOOP, errno.ENOTDIR):

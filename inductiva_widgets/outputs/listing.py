@@ -58,7 +58,6 @@ class Listing:
         packed_sizes: Sizes in the archive.
         members: Row in `directory` by row here.
         folders: Names of the folders listed, each ending with `/`.
-        ends: End of each directory row's extent; `None` where the archive contradicts itself.
         version: Size and entity tag of the archive.
         revision: Short hash that changes with the archive; selections by row number refer to it.
         layout: What counts as a file: outputs or inputs.
@@ -71,11 +70,11 @@ class Listing:
     packed_sizes: array[int]
     members: array[int]
     folders: list[str]
-    ends: list[int | None]
     revision: str
     layout: Layout = OUTPUTS
     _rows: dict[str, int] = field(default_factory=dict)
     _parents: set[str] = field(default_factory=set)
+    _ends: list[int | None] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.names)
@@ -115,6 +114,24 @@ class Listing:
                     self._parents.add(above)
                     above = above.rpartition("/")[0]
         return self._parents
+
+    @property
+    def ends(self) -> list[int | None]:
+        """End of each directory row's extent; `None` where the archive contradicts itself.
+
+        Found when it is first asked for: a list of files that is only shown needs none.
+        """
+        if not self._ends:
+            packed_sizes = self.directory.packed_sizes
+            slack = MAX_LOCAL_HEADER_BYTES + DESCRIPTOR_BYTES
+            # At once, not bit by bit: threads may ask at the same time.
+            self._ends[:] = extent_ends(
+                self.directory.offsets,
+                [LEAST_HEADER_BYTES + packed for packed in packed_sizes],
+                [slack + packed for packed in packed_sizes],
+                self.directory.start,
+            )
+        return self._ends
 
     def extent(self, row: int) -> ByteRange | None:
         """Bytes that hold a row's member, header included; `None` where nobody can tell."""
@@ -164,30 +181,39 @@ def make_listing(
 
 def _listing(directory: Directory, version: Version, layout: Layout) -> Listing:
     names, members, folders = _files(directory, layout)
-    packed_sizes = directory.packed_sizes
-    slack = MAX_LOCAL_HEADER_BYTES + DESCRIPTOR_BYTES
     pin = f"{version.etag}|{version.total_bytes}|{directory.digest}"
     return Listing(
         directory,
         version,
         names,
-        array("Q", map(directory.sizes.__getitem__, members)),
-        array("Q", map(packed_sizes.__getitem__, members)),
+        _rows_of(directory.sizes, members),
+        _rows_of(directory.packed_sizes, members),
         members,
         folders,
-        extent_ends(
-            directory.offsets,
-            [LEAST_HEADER_BYTES + packed for packed in packed_sizes],
-            [slack + packed for packed in packed_sizes],
-            directory.start,
-        ),
         hashlib.sha256(pin.encode()).hexdigest()[:12],
         layout,
     )
 
 
+def _rows_of(column: array[int], members: array[int]) -> array[int]:
+    if len(members) == len(column):  # the same rows, which nobody changes
+        return column
+    return array(column.typecode, map(column.__getitem__, members))
+
+
 def _files(directory: Directory, layout: Layout) -> tuple[list[str], array[int], list[str]]:
     """Names of the files, their rows in the directory, and names of the folders."""
+    together = "\0".join(["", *directory.names, ""])
+    prefixed = f"\0{layout.prefix}"
+    is_plain = together.count(prefixed) == together.count("\0") - 1 == len(directory)
+    if is_plain and not any(odd in together for odd in ("/\0", "/.", "//")):
+        # As in nearly all archives without entries for folders: no name needs a look of its own.
+        names = together[:-1].split(prefixed)[1:]
+        return names, array("L", range(len(names))), []
+    return _looked_at(directory, layout)
+
+
+def _looked_at(directory: Directory, layout: Layout) -> tuple[list[str], array[int], list[str]]:
     names: list[str] = []
     members = array("L")
     folders: list[str] = []
@@ -344,7 +370,7 @@ def not_found(missing: dict[str, list[str]], *, has_others: bool = False) -> Not
         has_others: Whether other files were asked for, and delivered.
     """
     closest = list(dict.fromkeys(name for close in missing.values() for name in close))
-    hints = ["The list of outputs has the names that there are."]
+    hints = ["The list of its files shows which names there are."]
     if closest:
         hints = [f"Close to it: {', '.join(map(safe_text, closest[:NAMED]))}."]
     if has_others:

@@ -125,7 +125,7 @@ class DownloadPlan:
         if rows:
             lines.append(text_table(("Size", "Packed", "Action", "Name"), rows, indent="  "))
         if len(self.files) > SHOWN_ROWS:
-            lines.append(f"  and {len(self.files) - SHOWN_ROWS} more")
+            lines.append(f"  … and {len(self.files) - SHOWN_ROWS} more")
         for name, closest in self.missing.items():
             close = f" Close to it: {', '.join(map(safe_text, closest))}." if closest else ""
             lines.append(f"Not in the archive: {safe_text(name)}.{close}")

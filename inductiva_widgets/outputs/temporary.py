@@ -7,7 +7,12 @@ import errno
 import os
 import threading
 
-from inductiva_widgets.outputs.folder import OutputFolder, translated, write_all
+from inductiva_widgets.outputs.folder import (
+    OutputFolder,
+    RenameRefusedError,
+    translated,
+    write_all,
+)
 
 __all__ = ["TemporaryFile"]
 
@@ -43,6 +48,7 @@ class TemporaryFile:
                 self._place.close()
                 raise
         self._is_open = True
+        self._is_kept = False
 
     def write(self, data: bytes | memoryview) -> None:
         """Appends; a full disk is told apart from all else."""
@@ -77,6 +83,8 @@ class TemporaryFile:
 
         Raises:
             FileExistsError: Something appeared there meanwhile and must not be replaced.
+            DestinationError: It cannot be written; where another program holds the name, the
+                temporary file stays.
         """
         with translated(self._path, FileExistsError):
             try:
@@ -88,6 +96,10 @@ class TemporaryFile:
                     self._place.rename(self._name, final)
                 else:
                     self._place.rename_new(self._name, final)
+            except RenameRefusedError:
+                self._is_kept = True
+                self._place.close()
+                raise
             except BaseException:
                 self.discard()
                 raise
@@ -101,6 +113,8 @@ class TemporaryFile:
 
     def discard(self) -> None:
         """Removes the temporary file; harmless after `publish`."""
+        if self._is_kept:
+            return
         with contextlib.suppress(OSError):
             self._close()
             self._place.unlink(self._name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import itertools
 import json
 import re
 import threading
@@ -15,8 +16,9 @@ from scripted import Answer, ScriptedServer, ok, refusal
 from support import backend_at
 
 from inductiva_widgets import backend as backends
-from inductiva_widgets import tasks
+from inductiva_widgets import tasks, watch
 from inductiva_widgets.api import http
+from inductiva_widgets.api.config import ApiKey, load, write_key
 from inductiva_widgets.cli import program
 from inductiva_widgets.errors import (
     ApiError,
@@ -487,6 +489,37 @@ def test_fault_85_a_key_refused_while_waiting_is_told_once_and_asking_stops(serv
     assert task.wait(timeout=DEADLINE_S) == "success"
     assert told[-1].stale is None
     watching.close()
+
+
+@pytest.mark.fault(85)
+def test_fault_85_a_wait_goes_on_when_the_key_file_has_another_key(service, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr(watch, "KEY_LOOK_S", 0.05)
+    write_key(ApiKey("first"))
+    good, used = ["first"], []
+    service.has(ID)
+
+    def checked(asked):
+        used.append(asked.headers["X-API-Key"])
+        return None if used[-1] in good else refusal(401, "revoked")
+
+    service.route = lambda asked: checked(asked) or service.answer(asked)
+    with contextlib.closing(backends.Backend(load(url=service.url))) as backend:
+        told = []
+        with contextlib.closing(backend.watcher.watch(ID, told.append, limit_s=0.05)):
+            until(lambda: told and told[-1].record)
+            good[:] = ["second"]
+            until(lambda: told[-1].stale)
+            write_key(ApiKey("second"))
+            until(lambda: told[-1].stale is None)
+
+            write_key(ApiKey("third"))  # in good time, so that nobody notices
+            good[:] = ["third"]
+            seen = len(told)
+            service.has(ID, "success")
+            assert Task(ID, backend=backend).wait(timeout=DEADLINE_S) == "success"
+        assert not any(one.stale for one in told[seen:])
+    assert [key for key, _ in itertools.groupby(used)] == ["first", "second", "third"]
 
 
 @pytest.mark.fault(85)

@@ -375,24 +375,28 @@ def test_a_page_that_connects_anew_ends_its_older_stream(server):
 
 
 @pytest.mark.fault(111)
-def test_fifty_idle_pages_cost_no_threads_and_all_hear_the_same(server, engine):
+@pytest.mark.parametrize("count", [50, pytest.param(500, marks=pytest.mark.full)])
+def test_idle_pages_cost_no_threads_and_little_memory_and_all_hear_the_same(server, engine, count):
     process = psutil.Process(server.process.pid)
+    connections = len(process.net_connections()) + 4  # the server's own to the engine are kept
     with contextlib.ExitStack() as pages:
         first = pages.enter_context(Stream(server))
         server.subscribe(first.page, "tasks", "notices")
         first.read("tasks")
         before, memory = process.num_threads(), process.memory_info().rss
         streams = [first]
-        for _ in range(49):
+        for _ in range(count - 1):
             streams.append(pages.enter_context(Stream(server)))
             server.subscribe(streams[-1].page, "tasks", "notices")
         assert process.num_threads() <= before
         assert process.memory_info().rss - memory < 50 * 2**20
+        assert server.backends()["default"]  # a call is answered beside them
 
         task_id = engine.create("true")
         for stream in streams:
             while task_id not in {row["task_id"] for row in stream.read("tasks")["event"]["tasks"]}:
                 pass
+    wait_until(lambda: len(process.net_connections()) <= connections, 30)
 
 
 # -- secrets -----------------------------------------------------------------------------------

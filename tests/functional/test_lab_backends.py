@@ -10,8 +10,8 @@ import pytest
 from lab_server import Server, Stream
 from raw_engine import launch
 
+from inductiva_widgets import __version__, local
 from inductiva_widgets import backend as backends
-from inductiva_widgets import local
 from inductiva_widgets.api.config import DEFAULT_URL, ApiKey, Config
 from inductiva_widgets.lab.accounts import AccountMarks
 from inductiva_widgets.local.server import EngineInfo
@@ -234,6 +234,28 @@ def test_a_key_that_is_replaced_while_a_card_is_open(keyless, account_engine):
     assert server.result("task.get", {"task_id": task_id}, **place(after))
 
 
+@pytest.mark.fault(85)
+def test_a_key_file_with_another_key_is_noticed_while_a_refused_one_is_in_use(
+    keyless, account_engine
+):
+    server = keyless
+    server.key_file.parent.mkdir(parents=True, exist_ok=True)
+    server.key_file.write_text(WRONG_KEY)
+    (before,) = server.backends()["backends"]
+    with Stream(server) as stream:
+        assert server.subscribe(stream.page, "tasks").ok
+        assert server.error("tasks.list", {})["type"] == "AuthenticationError"
+        server.key_file.write_text(account_engine.key)  # as another program does
+        with pytest.raises(StopIteration):  # the page comes back then by itself
+            stream.read("nothing")
+
+    with Stream(server) as stream:
+        assert server.subscribe(stream.page, "tasks").ok
+        assert stream.read("tasks")
+    (after,) = server.backends()["backends"]
+    assert after["account"] != before["account"]  # as it may be another one, views are told
+
+
 def test_the_first_key_takes_effect_at_once_and_is_for_its_owner_only(keyless, account_engine):
     key, server = account_engine.key, keyless
     assert server.backends() == {
@@ -241,6 +263,7 @@ def test_the_first_key_takes_effect_at_once_and_is_for_its_owner_only(keyless, a
         "readonly": False,
         "key_source": None,
         "backends": [],
+        "version": __version__,
     }
     with Stream(server) as stream:
         assert stream.next() == {"kind": "hello"}

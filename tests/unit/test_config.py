@@ -153,6 +153,69 @@ def test_settings_cannot_be_changed():
         config.load(key=CANARY).url = "https://elsewhere"
 
 
+# -- another key ---------------------------------------------------------------------------------
+
+
+def newer(settings):
+    return [(found.key.reveal(), found.key_source) for found in config.newer_key(settings)]
+
+
+@pytest.mark.fault(85)
+def test_another_key_comes_from_where_the_first_one_came(key_file, monkeypatch):
+    key_file.write_text("first")
+    of_file = config.load()
+    key_file.write_text("second")
+    assert newer(of_file) == [("second", f"the file {key_file}")]
+
+    monkeypatch.setenv("INDUCTIVA_API_KEY", "third")
+    assert newer(of_file) == [("third", "the variable INDUCTIVA_API_KEY")]
+    of_variable = config.load()
+    monkeypatch.setenv("INDUCTIVA_API_KEY", "fourth")
+    assert newer(of_variable) == [("fourth", "the variable INDUCTIVA_API_KEY")]
+    monkeypatch.delenv("INDUCTIVA_API_KEY")
+    assert newer(of_variable) == [("second", f"the file {key_file}")]
+
+
+@pytest.mark.fault(85)
+@pytest.mark.parametrize("content", [None, "", "half a", "\0"])
+def test_a_source_without_a_key_gives_none(key_file, content):
+    key_file.write_text("first")
+    settings = config.load()
+    key_file.unlink()
+    if content is not None:
+        key_file.write_text(content)
+
+    assert newer(settings) == []
+
+
+@pytest.mark.fault(85)
+def test_a_key_of_another_address_is_not_taken(key_file, monkeypatch):
+    key_file.write_text("first")
+    by_default, by_argument = config.load(), config.load(url="https://given.example")
+    monkeypatch.setenv("INDUCTIVA_API_URL", "https://other.example")
+    key_file.write_text("second")
+
+    assert newer(by_default) == []
+    assert newer(by_argument) == [("second", f"the file {key_file}")]
+
+
+@pytest.mark.fault(85)
+def test_a_given_key_is_replaced_by_a_later_connect_to_the_same_address_only(key_file, monkeypatch):
+    monkeypatch.setenv("INDUCTIVA_API_KEY", "of-the-variable")
+    first = backends.connect(key="first", url="https://one.example")
+    credentials = first.client.credentials
+    assert not credentials.renew(first.config.key)
+
+    backends.connect(key="other", url="https://two.example")
+    assert not credentials.renew(first.config.key)
+
+    backends.connect(key="second", url="https://one.example")
+    assert first.config.key.reveal() == "first"  # not refused yet
+    assert credentials.renew(first.config.key)
+    assert first.config.key.reveal() == "second"
+    assert first.config.url == "https://one.example"
+
+
 # -- the address ---------------------------------------------------------------------------------
 
 

@@ -14,7 +14,8 @@ import pytest
 from scripted import Answer, ScriptedServer
 
 from inductiva_widgets.api import http
-from inductiva_widgets.api.config import ApiKey
+from inductiva_widgets.api.config import ApiKey, Config
+from inductiva_widgets.api.credentials import Credentials
 from inductiva_widgets.api.http import ApiTransport
 from inductiva_widgets.api.links import LinkTransport
 from inductiva_widgets.api.sessions import Timeouts
@@ -82,8 +83,7 @@ def api():
 
         def make(url, **timeouts):
             made = ApiTransport(
-                url,
-                ApiKey("a-key"),
+                Credentials(Config(url, ApiKey("a-key"), "a test", Path())),
                 user_agent="tests/1",
                 timeouts=Timeouts(**timeouts),
                 sleep=lambda _: None,

@@ -5,13 +5,19 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import re
 
 import psutil
 import pytest
 from archive_server import zipped
 from test_download import ARCHIVE, FILES, Storage, cut, once
 
-from inductiva_widgets.errors import DestinationError, DownloadError, IncompleteDownloadError
+from inductiva_widgets.errors import (
+    CorruptMemberError,
+    DestinationError,
+    DownloadError,
+    IncompleteDownloadError,
+)
 from inductiva_widgets.outputs import folder as folders
 from inductiva_widgets.outputs import journal
 from inductiva_widgets.outputs.folder import OutputFolder
@@ -314,9 +320,12 @@ def test_a_rename_that_is_refused_for_a_moment_is_tried_again(make, held):
 
 
 @pytest.mark.fault(70)
-def test_a_rename_that_stays_refused_keeps_the_old_file(make, held, monkeypatch):
+@pytest.mark.parametrize("size", [5, 3_000_000])
+def test_a_rename_that_stays_refused_keeps_the_old_file_and_names_the_new(
+    make, held, monkeypatch, size
+):
     monkeypatch.setattr(folders, "RENAME_WITHIN_S", 0.1)
-    storage = make(zipped({"a.txt": b"hello"}))
+    storage = make(zipped({"a.txt": b"h" * size}))
     storage.folder.mkdir()
     (storage.folder / "a.txt").write_bytes(b"old")
     held[0] = 10**6
@@ -325,7 +334,38 @@ def test_a_rename_that_stays_refused_keeps_the_old_file(make, held, monkeypatch)
         storage.get(overwrite="replace")
 
     assert list(caught.value.failed) == ["a.txt"]
-    assert storage.found == {"a.txt": b"old"}
+    (kept,) = re.findall(r"\.[0-9a-f]{12}-\d+\.part", caught.value.message)
+    assert storage.found == {"a.txt": b"old", kept: b"h" * size}
+    held[0] = 0
+    storage.get(overwrite="replace")  # nothing of it is in the way
+    assert storage.found["a.txt"] == b"h" * size
+
+
+@pytest.mark.fault(70)
+def test_an_archive_whose_rename_stays_refused_is_kept_and_named(make, held, monkeypatch):
+    monkeypatch.setattr(folders, "RENAME_WITHIN_S", 0.1)
+    storage = make(zipped({"a.txt": b"hello"}))
+    held[0] = 10**6
+
+    with pytest.raises(DestinationError, match=r"output\.zip is held") as caught:
+        storage.get(uncompress=False)
+
+    (kept,) = re.findall(r"\.[0-9a-f]{12}-\d+\.part", caught.value.message)
+    assert storage.found == {kept: storage.server.body}
+
+
+@pytest.mark.fault(70)
+def test_no_new_file_is_kept_that_is_not_verified(make, held, monkeypatch):
+    monkeypatch.setattr(folders, "RENAME_WITHIN_S", 0.1)
+    body = bytearray(zipped({"a.txt": b"hello"}, stored=True))
+    body[body.index(b"hello")] ^= 1
+    storage = make(bytes(body))
+    held[0] = 10**6
+
+    with pytest.raises(CorruptMemberError):
+        storage.get()
+
+    assert storage.found == {}
 
 
 @pytest.mark.fault(69)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import datetime as dt
 import itertools
 import threading
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+from inductiva_widgets.api.config import ApiKey, Config
+from inductiva_widgets.api.credentials import Credentials
 from inductiva_widgets.api.models import TaskPage, TaskRecord
 from inductiva_widgets.errors import AuthenticationError, ServerError, UserInputError
 from inductiva_widgets.service.events import EventHub
@@ -59,6 +63,7 @@ class FakeClient:
     def __init__(self, *answers):
         self.answers = list(answers)
         self.clock = SimpleNamespace(now=lambda: NOW)
+        self.credentials = Credentials(Config("", ApiKey("key"), "a test", Path()))
 
     def tasks(self, **_):
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
@@ -266,10 +271,31 @@ def test_an_outage_is_told_once_as_stale_and_its_end_too(backend):
     ]
 
 
-def test_a_refused_key_is_not_asked_with_again_for_a_minute(backend):
-    told, pauses = followed(backend, 1, AuthenticationError("no"))
+@pytest.mark.fault(85)
+def test_a_refused_key_is_not_asked_with_again(backend):
+    refused = AuthenticationError("no", status_code=401)
 
-    assert (told, pauses) == ([], [60.0])
+    told, pauses = followed(backend, 4, page("submitted"), refused, page("success"))
+
+    assert pauses == [1, 5, 5, 5]
+    assert [event["tasks"][0]["stale"] is not None for event in told] == [False, True]
+
+
+@pytest.mark.fault(85)
+def test_the_list_goes_on_by_itself_with_another_key(backend):
+    keys = [ApiKey("second")]
+    credentials = Credentials(
+        backend.client.credentials.config,
+        lambda config: [dataclasses.replace(config, key=key) for key in keys],
+    )
+    backend.client.credentials = credentials
+    refused = AuthenticationError("no", status_code=401)
+
+    told, pauses = followed(backend, 3, page("submitted"), refused, page("success"))
+
+    assert pauses == [1, 5, 1]
+    assert told[-1]["tasks"][0]["status"] == "success"
+    assert told[-1]["tasks"][0]["stale"] is None
 
 
 def test_the_list_topic_serves_late_listeners_and_ends_with_the_last(hub):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import datetime as dt
 import email.utils
 import gzip
@@ -10,12 +11,14 @@ import io
 import json
 import logging
 import traceback
+from pathlib import Path
 
 import pytest
 from scripted import RESET, SILENCE, Answer, ScriptedServer, ok, refusal
 
 from inductiva_widgets.api import http as transport_module
-from inductiva_widgets.api.config import ApiKey
+from inductiva_widgets.api.config import ApiKey, Config
+from inductiva_widgets.api.credentials import Credentials
 from inductiva_widgets.api.http import ApiTransport
 from inductiva_widgets.api.links import LinkTransport, _redirect_target
 from inductiva_widgets.api.sessions import Timeouts, server_date
@@ -53,11 +56,19 @@ def slept():
     return []
 
 
+def credentials(url, *others):
+    """Those of CANARY at an address; what may take its place later is read when it is needed."""
+
+    def newer(config):
+        return [dataclasses.replace(config, key=ApiKey(other)) for other in others]
+
+    return Credentials(Config(url, ApiKey(CANARY), "a test", Path()), newer)
+
+
 @pytest.fixture
 def api(server, slept):
     made = ApiTransport(
-        server.url,
-        ApiKey(CANARY),
+        credentials(server.url),
         user_agent="tests/1",
         timeouts=Timeouts(connect_s=2.0, read_s=2.0),
         sleep=slept.append,
@@ -118,6 +129,58 @@ def test_a_redirect_of_a_post_is_refused_too(api, server, other):
     assert other.asked == []
 
 
+# -- a key that is replaced ----------------------------------------------------------------------
+
+
+def asked_with(*others, server):
+    return ApiTransport(credentials(server.url, *others), user_agent="tests/1")
+
+
+def only(key):
+    """A service that takes one key, and repeats the one that it refuses."""
+
+    def answer(asked):
+        sent = asked.headers["X-API-Key"]
+        return ok({}) if sent == key else refusal(401, f"{sent} is revoked, as was {CANARY}")
+
+    return answer
+
+
+@pytest.mark.fault(85)
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_what_a_key_was_refused_for_is_asked_again_with_the_next(server, method):
+    server.route = only("newest")
+    with contextlib.closing(asked_with("newer", "newest", server=server)) as api:
+        api.get("/tasks") if method == "GET" else api.send("POST", "/tasks/a/kill")
+        api.get("/tasks")
+
+    keys = [asked.headers["X-API-Key"] for asked in server.asked]
+    assert keys == [CANARY, "newer", "newest", "newest"]
+
+
+@pytest.mark.fault(85)
+def test_a_key_that_was_refused_is_not_taken_again(server):
+    server.route = only("none of them")
+    with contextlib.closing(asked_with(CANARY, "newer", server=server)) as api:
+        for _ in range(3):
+            with pytest.raises(AuthenticationError) as caught:
+                api.get("/tasks")
+
+    keys = [asked.headers["X-API-Key"] for asked in server.asked]
+    assert keys == [CANARY, "newer", "newer", "newer"]
+    assert "newer" not in everything_said(caught.value)
+    assert CANARY not in everything_said(caught.value)
+
+
+@pytest.mark.parametrize("code", [403, 404, 429, 500])
+def test_only_a_refused_key_is_replaced(server, code):
+    server.route = lambda _: refusal(code, "no")
+    with contextlib.closing(asked_with("newer", server=server)) as api, pytest.raises(ApiError):
+        api.get("/tasks", retry=False)
+
+    assert {asked.headers["X-API-Key"] for asked in server.asked} == {CANARY}
+
+
 def test_cookies_are_not_kept(api, server):
     server.say(Answer(headers={"Set-Cookie": "session=1; Path=/"}))
 
@@ -133,7 +196,7 @@ def test_the_netrc_file_is_ignored(server, other, monkeypatch, tmp_path):
     netrc.write_text("machine service.test login someone password canary\n")
     monkeypatch.setenv("NETRC", str(netrc))
     monkeypatch.setenv("http_proxy", server.url)  # the only way to be asked for another host
-    remote = ApiTransport("http://service.test", ApiKey(CANARY), user_agent="tests/1")
+    remote = ApiTransport(credentials("http://service.test"), user_agent="tests/1")
 
     with contextlib.closing(remote):
         remote.get("/tasks")
@@ -263,8 +326,7 @@ def test_a_longer_wait_is_for_the_caller_to_decide(api, server, slept, wait_s):
 def test_a_service_that_never_answers_is_a_timeout_with_and_without_retries(server):
     server.say(SILENCE)
     hasty = ApiTransport(
-        server.url,
-        ApiKey(CANARY),
+        credentials(server.url),
         user_agent="tests/1",
         timeouts=Timeouts(connect_s=0.2, read_s=0.05),
         sleep=lambda _: None,
@@ -345,7 +407,7 @@ def test_a_refused_field_is_named(api, server):
 def test_nobody_listening_is_a_connection_error_that_names_the_host(server, slept):
     url = server.url
     server.close()
-    lonely = ApiTransport(url, ApiKey(CANARY), user_agent="tests/1", sleep=slept.append)
+    lonely = ApiTransport(credentials(url), user_agent="tests/1", sleep=slept.append)
 
     with contextlib.closing(lonely), pytest.raises(ServiceConnectionError) as caught:
         lonely.get("/tasks")
@@ -358,7 +420,7 @@ def test_nobody_listening_is_a_connection_error_that_names_the_host(server, slep
 
 @pytest.mark.fault(12)
 def test_a_name_that_does_not_resolve_is_a_connection_error():
-    lost = ApiTransport("https://service.test", ApiKey(CANARY), user_agent="tests/1")
+    lost = ApiTransport(credentials("https://service.test"), user_agent="tests/1")
 
     with (
         contextlib.closing(lost),
@@ -460,7 +522,7 @@ def test_the_key_is_in_no_text_and_no_log(api, server, caplog, answer, retry):
 def test_a_failure_has_nothing_of_the_http_library_below_it(server, answer):
     server.say(answer)
     hasty = ApiTransport(
-        server.url, ApiKey(CANARY), user_agent="tests/1", timeouts=Timeouts(0.5, 0.05)
+        credentials(server.url), user_agent="tests/1", timeouts=Timeouts(0.5, 0.05)
     )
 
     with contextlib.closing(hasty), pytest.raises(ServiceConnectionError) as caught:

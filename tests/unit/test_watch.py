@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import collections
+import dataclasses
 import datetime as dt
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
+from inductiva_widgets.api.config import ApiKey, Config
+from inductiva_widgets.api.credentials import Credentials
 from inductiva_widgets.api.models import (
     QueuePosition,
     StatusReply,
@@ -54,6 +58,11 @@ class FakeService:
         self.faults: dict[str, Exception] = {}
         self.listed: list[str] | None = None
         self.lock = threading.Lock()
+        self.other_keys: list[ApiKey] = []
+        settings = Config("https://service.test", ApiKey("first"), "a test", Path())
+        self.credentials = Credentials(
+            settings, lambda config: [dataclasses.replace(config, key=k) for k in self.other_keys]
+        )
 
     def has(self, *ids, status="started", ended=False):
         self.tasks_by_id.update(dict.fromkeys(ids, (status, ended)))
@@ -484,6 +493,43 @@ def test_a_refused_key_stops_the_polling_until_somebody_wakes_it(watcher, servic
     watcher.wake()
     watcher.poll_once()
     assert told.statuses == ["started"]
+    assert told[-1].stale is None
+
+
+@pytest.mark.fault(85)
+def test_another_key_is_noticed_by_itself_and_not_asked_for(watcher, service, time_):
+    service.has("a", "b")
+    service.faults["status b"] = AuthenticationError("not yours", status_code=403)
+    told = {"a": Told(), "b": Told()}
+    for task_id, one in told.items():
+        watcher.watch(task_id, one)
+    watcher.poll_once()
+    service.faults["all"] = AuthenticationError("no", status_code=401)
+    advance(watcher, time_, 2)
+    service.questions()
+    assert advance(watcher, time_, 3) == [5.0, 5.0, 5.0]
+
+    service.faults.clear()
+    service.other_keys.append(ApiKey("second"))
+    advance(watcher, time_, 1)
+
+    assert {"status a", "status b"} <= {*service.questions()}  # of "b" the new key may know
+    assert [one[-1].stale for one in told.values()] == [None, None]
+
+
+@pytest.mark.fault(85)
+def test_a_key_that_another_thread_took_meanwhile_is_used(watcher, service, time_):
+    service.has("a")
+    told = Told()
+    watcher.watch("a", told)
+    service.faults["all"] = AuthenticationError("no", status_code=401)
+    advance(watcher, time_, 2)
+
+    service.faults.clear()
+    service.other_keys.append(ApiKey("second"))
+    assert service.credentials.renew(ApiKey("first"))
+    advance(watcher, time_, 1)
+
     assert told[-1].stale is None
 
 

@@ -16,6 +16,8 @@ export interface Backends {
   /** Where a key comes from; one of the environment cannot be changed by a page. */
   key_source: "environment" | "file" | null;
   backends: BackendEntry[];
+  /** Of the server's part of the package; absent in versions that do not tell it. */
+  version?: string;
 }
 
 /** What `Account` needs of a connection: the answer of a route, or a `ServiceFailure`. */

@@ -17,6 +17,7 @@ import { partsOfServer } from "./parts";
 import { taskRendererFactory } from "./renderer";
 import { guardSingleKeys } from "./single-keys";
 import { showRunning } from "./status-bar";
+import { heedPolicy } from "./strict-page";
 import { makeTab, type TaskPlace, type TaskTab, tabId } from "./tab";
 import type { ViewRights } from "./view-connection";
 
@@ -43,6 +44,7 @@ const renderer: JupyterFrontEndPlugin<void> = {
   requires: [IPage, IRenderMimeRegistry],
   activate: (_, page: Page, registry: IRenderMimeRegistry) => {
     registry.addFactory(taskRendererFactory(page));
+    void heedPolicy(registry);
   },
 };
 

@@ -6,6 +6,7 @@ import type { BackendName } from "../protocol";
 import type { BackendEntry } from "./account";
 import { taskIcon } from "./icon";
 import type { ServerConnection } from "./server-connection";
+import { versionTrouble } from "./version";
 import { ViewConnection, type ViewRights } from "./view-connection";
 
 /** What the panel cannot do itself. */
@@ -57,6 +58,7 @@ export class TaskPanel extends Widget {
     const shown = () => this.#backend();
     return {
       layout: "panel",
+      memory: "panel",
       account,
       onOpen: (taskId) => acts.open(taskId, shown()),
       onInsert: (taskId) => acts.insert(taskId),
@@ -75,6 +77,10 @@ export class TaskPanel extends Widget {
       },
       get readonly() {
         return server.isReadonly;
+      },
+      get trouble() {
+        const known = account.backends.value;
+        return known === null ? null : versionTrouble(known.version);
       },
     };
   }
