@@ -56,7 +56,7 @@ def show_sizes(package: Path) -> None:
     static = {path.name: path for path in sorted((package / "static").iterdir())}
     rows = [(name, [path]) for name, path in static.items()]
     for kind in ("monitor", "table"):
-        first = [static[f"{kind}.js"], static["widget.css"]]
+        first = [static["loader.js"], static[f"{kind}.js"]]
         rows.append((f"{kind}: first paint, with its style", first))
         rows.append((f"{kind}: in all", [*first, static[f"{kind}-parts.js"]]))
     extension = [path for path in (package / "labextension").rglob("*") if path.is_file()]

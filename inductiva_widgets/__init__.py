@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from inductiva_widgets.backend import Backend, connect
     from inductiva_widgets.errors import InductivaWidgetsError
     from inductiva_widgets.notebook.magics import (
+        load_ext,
         load_ipython_extension,
         unload_ipython_extension,
     )
@@ -40,6 +41,7 @@ __all__ = [
     "connect",
     "errors",
     "history",
+    "load_ext",
     "load_ipython_extension",
     "local",
     "tasks",
@@ -59,6 +61,7 @@ _HOMES = {
     "connect": "backend",
     "errors": "errors",
     "history": "history",
+    "load_ext": "notebook.magics",
     "load_ipython_extension": "notebook.magics",
     "local": "local",
     "tasks": "tasks",

@@ -1,15 +1,13 @@
 /**
- * Builds the notebook modules, `static/monitor.js` and `static/table.js` with their parts, and
- * `static/widget.css`.
+ * Builds the notebook modules: `static/loader.js`, `static/monitor.js` and `static/table.js` with their
+ * parts, and `static/widget.css`.
  * `--gallery`: builds the gallery page to `build/gallery` instead (a folder outside version control).
  */
 import { copyFile, mkdir, writeFile } from "node:fs/promises";
 import { build } from "esbuild";
-import { bundlesOf, OPTIONS } from "./bundle.mjs";
+import { bundlesOf, loader, OPTIONS, wholeStyle } from "./bundle.mjs";
 
 const gallery = process.argv.includes("--gallery");
-// Browsers of 2023: older ones lack container queries or color-mix. Nested rules are unfolded for them.
-const CSS_TARGET = ["chrome111", "firefox113", "safari16.4"];
 
 if (gallery) {
   const out = process.env.GALLERY_DIR ?? "build/gallery";
@@ -19,17 +17,11 @@ if (gallery) {
 } else {
   const out = "../inductiva_widgets/static";
   await mkdir(out, { recursive: true });
+  await writeFile(`${out}/loader.js`, await loader());
   for (const kind of ["monitor", "table"]) {
     const { first, parts } = await bundlesOf(kind);
     await writeFile(`${out}/${kind}.js`, first.text);
     await writeFile(`${out}/${kind}-parts.js`, parts.text);
   }
-  await build({
-    bundle: true,
-    minify: true,
-    target: CSS_TARGET,
-    entryPoints: ["src/style.css"],
-    outfile: `${out}/widget.css`,
-    logLevel: "warning",
-  });
+  await writeFile(`${out}/widget.css`, await wholeStyle());
 }

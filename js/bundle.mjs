@@ -1,9 +1,9 @@
 /**
  * The bundles of notebooks: for each kind of widget one that paints first, and one with its parts, which
  * is loaded when that is done. A module is in one of the two only: parts are a function that takes the
- * modules of the first bundle, so that there is one Preact, and one of each store.
+ * modules of the first bundle, so that there is one Preact, and one of each store. Each has its style in it.
  */
-import { createHash } from "node:crypto";
+import { readFile } from "node:fs/promises";
 import { dirname, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build, transform } from "esbuild";
@@ -21,15 +21,69 @@ export const OPTIONS = {
   logLevel: "warning",
 };
 
+// Browsers of 2023: older ones lack container queries or color-mix. Nested rules are unfolded for them.
+const CSS_TARGET = ["chrome111", "firefox113", "safari16.4"];
+
+/** Subjects of `style.css`: what has the last word, what comes with the parts, what a kind never shows. */
+const LAST = ["widths", "preferences"];
+const WITH_PARTS = {
+  monitor: ["keys", "details", "preview", "logs", "machine"],
+  table: [
+    ...["head", "keys", "phases", "tabs", "details", "files", "preview", "download"],
+    ...["logs", "machine", "compare"],
+  ],
+};
+const NEVER = { monitor: ["panel", "table", "compare", "lab"], table: ["lab"] };
+
 /** The two bundles of a kind of widget (`monitor`, `table`): of each its text, and the names of its modules. */
 export async function bundlesOf(kind) {
   const entry = `src/${kind}-widget.ts`;
   const { modules } = await bundle(entry, {});
   const apart = await bundle(`src/${kind}-parts.ts`, { plugins: [leaveOut(new Set(modules))] });
   const { text, taken } = asFunction(apart.text);
-  const { code } = await transform(text, { minify: true, target: OPTIONS.target, format: "esm" });
-  const first = await bundle(entry, { minify: true, plugins: [give(taken, nameOf(code))] });
-  return { first, parts: { text: code, modules: apart.modules } };
+  const style = await stylesOf(kind);
+  const withStyle = `export const style = ${JSON.stringify(style.parts)};\n${text}`;
+  const { code } = await transform(withStyle, { minify: true, target: OPTIONS.target, format: "esm" });
+  const first = await bundle(entry, { minify: true, plugins: [give(taken, style)] });
+  return { first, parts: { text: code, modules: apart.modules }, style };
+}
+
+/** The module that every widget brings. */
+export async function loader() {
+  const { text } = await bundle("src/loader.ts", { minify: true });
+  return text;
+}
+
+/** The whole style, for hosts that put it where their views are. */
+export function wholeStyle() {
+  return styleOf(() => true);
+}
+
+async function stylesOf(kind) {
+  const [parts, never] = [WITH_PARTS[kind], NEVER[kind]];
+  const apart = [...parts, ...never, ...LAST];
+  return {
+    first: await styleOf((subject) => !apart.includes(subject)),
+    parts: await styleOf((subject) => parts.includes(subject)),
+    last: await styleOf((subject) => LAST.includes(subject)),
+  };
+}
+
+/** The subjects of `style.css` that are wanted, in their order. */
+async function styleOf(isWanted) {
+  const text = await readFile(`${ROOT}/src/style.css`, "utf8");
+  const contents = text.replaceAll(/^@import "\.\/styles\/(\w+)\.css";$/gm, (line, subject) =>
+    isWanted(subject) ? line : "",
+  );
+  const { outputFiles } = await build({
+    stdin: { contents, resolveDir: `${ROOT}/src`, loader: "css" },
+    bundle: true,
+    minify: true,
+    write: false,
+    target: CSS_TARGET,
+    logLevel: "warning",
+  });
+  return outputFiles[0].text;
 }
 
 async function bundle(entry, options) {
@@ -80,8 +134,8 @@ function asFunction(esm) {
   return { text: `export default function (modules) {\n${body}}`, taken };
 }
 
-/** Fills `shared-modules.ts` with what the parts take. */
-function give(taken, partsName) {
+/** Fills `shared-modules.ts` with what the parts take, and with the style of the first paint. */
+function give(taken, { first, last }) {
   const entries = [...taken].map(([module, names], at) => {
     const pairs = [...names].map((name) => [name, `m${at}_${name}`]);
     return {
@@ -91,15 +145,11 @@ function give(taken, partsName) {
   });
   const contents = `${entries.map(({ statement }) => statement).join("\n")}
     export const modules = { ${entries.map(({ member }) => member).join(", ")} };
-    export const PARTS_NAME = "${partsName}";`;
+    export const STYLE = ${JSON.stringify({ first, last })};`;
   return {
     name: "give",
     setup({ onLoad }) {
       onLoad({ filter: /shared-modules\.ts$/ }, () => ({ contents, resolveDir: ROOT, loader: "ts" }));
     },
   };
-}
-
-function nameOf(text) {
-  return createHash("sha256").update(text).digest("hex").slice(0, 16);
 }

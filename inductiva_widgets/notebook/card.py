@@ -11,7 +11,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from inductiva_widgets.api.models import Group, status_info
-from inductiva_widgets.formats import parse_time, safe_text, view_duration, view_size
+from inductiva_widgets.formats import counted, parse_time, safe_text, view_duration, view_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -42,6 +42,15 @@ _CARD = (
     "font:13px/20px system-ui,sans-serif"
 )
 _CELL = "text-align:left;padding:2px 16px 2px 0;white-space:nowrap"
+_NUMBER = _CELL.replace("left", "right")
+_COLUMNS = {
+    "Status": _CELL,
+    "Task": _CELL,
+    "Machine": _CELL,
+    "Runtime": _NUMBER,
+    "Cost": _NUMBER,
+    "Created": _NUMBER,
+}
 
 
 def text_card(task_id: str, summary: dict[str, Any]) -> str:
@@ -63,11 +72,14 @@ def html_card(task_id: str, summary: dict[str, Any]) -> str:
         f'<div><div style="font-size:11px;opacity:.7">{escape(label)}</div>{escape(text)}</div>'
         for label, text in _facts(summary)
     )
+    if cells:
+        cells = (
+            f'<div style="display:flex;flex-wrap:wrap;gap:4px 32px;margin-top:8px">{cells}</div>'
+        )
     return (
         f'<div style="{_CARD}">'
         f'<span style="{_BADGE};background:{colour}">{escape(safe_text(alias))}</span>'
-        f"<b>{escape(name)}</b> <code>{escape(task_id)}</code>"
-        f'<div style="display:flex;flex-wrap:wrap;gap:4px 32px;margin-top:8px">{cells}</div></div>'
+        f"<b>{escape(name)}</b> <code>{escape(task_id)}</code>{cells}</div>"
     )
 
 
@@ -91,8 +103,7 @@ def html_list(rows: list[dict[str, Any]], total: int) -> str:
     lines = _fitting(map(_row, rows), MOST_BYTES)
     count = len(lines)
     heads = "".join(
-        f'<th style="{_CELL};font-weight:600">{head}</th>'
-        for head in ("Status", "Task", "Machine", "Runtime", "Cost", "Created")
+        f'<th style="{style};font-weight:600">{head}</th>' for head, style in _COLUMNS.items()
     )
     told = f"{count} of {total} tasks" if count < total else f"{total} tasks"
     told = "1 task" if total == 1 else told
@@ -130,7 +141,8 @@ def _row(summary: dict[str, Any]) -> str:
         escape(facts.get("Cost") or facts.get("Cost so far") or "–"),
         f"{created:%Y-%m-%d %H:%M} UTC" if created else "–",
     )
-    return "<tr>" + "".join(f'<td style="{_CELL}">{cell}</td>' for cell in cells) + "</tr>"
+    styled = zip(cells, _COLUMNS.values(), strict=True)
+    return "<tr>" + "".join(f'<td style="{style}">{cell}</td>' for cell, style in styled) + "</tr>"
 
 
 def _as_of(rows: list[dict[str, Any]]) -> str:
@@ -153,7 +165,7 @@ def _facts(summary: dict[str, Any]) -> list[tuple[str, str]]:
         facts.append(("Cost", amount) if cost["is_final"] else ("Cost so far", amount))
     if summary.get("output_files") is not None:
         size = summary.get("output_size_bytes")
-        files = f"{summary['output_files']} files"
+        files = counted(summary["output_files"], "file")
         facts.append(("Outputs", f"{files}, {view_size(size)}" if size is not None else files))
     if summary.get("backend"):
         facts.append(("Backend", safe_text(summary["backend"]["name"], 60)))

@@ -17,6 +17,7 @@ from inductiva_widgets.notebook.many import CellLine, PrintedLine
 from inductiva_widgets.notebook.progress import ProgressBar, download_bar
 from inductiva_widgets.notebook.pump import comm_pump
 from inductiva_widgets.notebook.table import TaskTable
+from inductiva_widgets.notebook.view_code import in_marimo
 from inductiva_widgets.notebook.widgets import TaskMonitor, as_task, task_summary_dict
 from inductiva_widgets.service.dispatch import service_of
 from inductiva_widgets.service.protocol import BackendName, record_summary
@@ -34,9 +35,11 @@ __all__ = [
     "comm_pump",
     "download_bar",
     "in_kernel",
+    "in_marimo",
     "list_bundle",
     "monitor",
     "say",
+    "shell",
     "shows_widgets",
     "table",
     "task_bundle",
@@ -48,10 +51,23 @@ TASK_MIME = "application/vnd.inductiva.task+json"
 SCHEMA = 1
 FIRST_LOOK_S = 1.0  # a display of a task never asked before waits no longer for the service
 
-_tables: dict[tuple[str, tuple[str, ...]], TaskTable] = {}
-_monitors: dict[tuple[str, str], TaskMonitor] = {}
 _shown_in_cell: dict[tuple[str, str], int] = {}
 _lock = threading.Lock()
+
+
+class _Models:
+    """What is displayed again by the model that it has, not by another."""
+
+    def __init__(self) -> None:
+        self.monitors: dict[tuple[str, str], TaskMonitor] = {}
+        self.tables: dict[tuple[str, tuple[str, ...]], TaskTable] = {}
+
+
+class _ModelsOfThread(_Models, threading.local):
+    """Apart for each thread: marimo's apps are one process, and each visitor a thread of it."""
+
+
+_models, _models_of_thread = _Models(), _ModelsOfThread()
 
 
 def monitor(task: object) -> TaskMonitor:
@@ -59,10 +75,11 @@ def monitor(task: object) -> TaskMonitor:
     ours = as_task(task)
     key = (ours.backend.id, ours.id)
     with _lock:
-        known = _monitors.get(key)
+        monitors = _models_here().monitors
+        known = monitors.get(key)
         if known is not None and not known.is_closed and known.task.backend is ours.backend:
             return known
-        made = _monitors[key] = TaskMonitor(ours)
+        made = monitors[key] = TaskMonitor(ours)
         return made
 
 
@@ -85,7 +102,8 @@ def task_bundle(task: object, **kwargs: Any) -> tuple[dict[str, Any], dict[str, 
         }
         if shows_widgets():
             view = monitor(ours)
-            bundle = view._repr_mimebundle_(**kwargs)
+            # Not its own, which looks ahead: a Jupyter server that shows the task does so itself.
+            bundle = super(TaskMonitor, view)._repr_mimebundle_(**kwargs)
             widget, metadata = bundle or ({}, {})
             data = {**widget, **data}
             saved["alive_key"] = view.alive_key
@@ -148,10 +166,15 @@ def say(text: str) -> None:
     print(text, flush=True)  # noqa: T201 - interrupts must say what became of the task
 
 
+def shell() -> Any:  # noqa: ANN401 - IPython's
+    """IPython's shell, if this program runs in one."""
+    core = sys.modules.get("IPython")
+    return core.get_ipython() if core is not None else None
+
+
 def in_kernel() -> bool:
     """Whether this is a Jupyter kernel, which can show widgets."""
-    shell = _shell()
-    return shell is not None and getattr(shell, "kernel", None) is not None
+    return getattr(shell(), "kernel", None) is not None
 
 
 def list_bundle(tasks: TaskList, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:  # noqa: ANN401
@@ -173,17 +196,12 @@ def table(tasks: TaskList) -> TaskTable:
     """The table of exactly these tasks: one model, however often it is displayed."""
     key = (tasks[0].backend.id, tuple(task.id for task in tasks))
     with _lock:
-        known = _tables.get(key)
+        tables = _models_here().tables
+        known = tables.get(key)
         if known is not None and not known.is_closed and known.backend is tasks[0].backend:
             return known
-        made = _tables[key] = TaskTable(tasks)
+        made = tables[key] = TaskTable(tasks)
         return made
-
-
-def in_marimo() -> bool:
-    """Whether this is a notebook of marimo, which shows widgets by their bundles."""
-    marimo = sys.modules.get("marimo")
-    return marimo is not None and bool(marimo.running_in_notebook())
 
 
 def shows_widgets() -> bool:
@@ -197,7 +215,7 @@ def shows_widgets() -> bool:
         return in_marimo()
     if os.environ.get("SERVER_SOFTWARE", "").startswith("voila"):
         return True
-    parent = _shell().kernel.get_parent()
+    parent = shell().kernel.get_parent()
     return not isinstance(parent, dict) or parent.get("content", {}).get("allow_stdin") is not False
 
 
@@ -276,10 +294,9 @@ def _first_look(task: Task) -> None:
         look.result(timeout=FIRST_LOOK_S)
 
 
-def _shell() -> Any:  # noqa: ANN401
-    core = sys.modules.get("IPython")
-    return core.get_ipython() if core is not None else None
+def _models_here() -> _Models:
+    return _models_of_thread if in_marimo() else _models
 
 
 def _cell_number() -> int:
-    return int(getattr(_shell(), "execution_count", 0) or 0)
+    return int(getattr(shell(), "execution_count", 0) or 0)

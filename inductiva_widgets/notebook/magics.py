@@ -5,23 +5,31 @@ from __future__ import annotations
 from typing import Any
 
 from inductiva_widgets.errors import UserInputError
-from inductiva_widgets.notebook import display
+from inductiva_widgets.notebook import display, official
 from inductiva_widgets.notebook.table import TaskTable
 from inductiva_widgets.task import Task
 
-__all__ = ["load_ipython_extension", "unload_ipython_extension"]
+__all__ = ["load_ext", "load_ipython_extension", "unload_ipython_extension"]
 
-# By name: importing the official client would call the network.
-OFFICIAL_MODULE, OFFICIAL_CLASS = "inductiva.tasks.task", "Task"
 LISTED = 50
+
+
+def load_ext() -> None:
+    """Does what `%load_ext inductiva_widgets` does, also where there are no magics: in marimo.
+
+    A notebook of marimo is a program too: run as one, it displays nothing, and this does nothing.
+    """
+    if display.in_marimo():
+        official.show_in_marimo()
+    elif (shell := display.shell()) is not None:
+        load_ipython_extension(shell)
 
 
 def load_ipython_extension(shell: Any) -> None:  # noqa: ANN401 - IPython's protocol
     """Adds `%tasks` and `%task`, and shows tasks of the official client; twice does no harm."""
     for name, magic in _MAGICS.items():
         shell.register_magic_function(magic, "line", name)
-    formatter = shell.display_formatter.mimebundle_formatter
-    formatter.for_type_by_name(OFFICIAL_MODULE, OFFICIAL_CLASS, display.task_bundle)
+    official.show_in_ipython(shell)
 
 
 def unload_ipython_extension(shell: Any) -> None:  # noqa: ANN401
@@ -30,8 +38,7 @@ def unload_ipython_extension(shell: Any) -> None:  # noqa: ANN401
     for name, magic in _MAGICS.items():
         if lines.get(name) is magic:
             del lines[name]
-    formatter = shell.display_formatter.mimebundle_formatter
-    formatter.pop(f"{OFFICIAL_MODULE}.{OFFICIAL_CLASS}", None)
+    official.unshow_in_ipython(shell)
 
 
 def _tasks(line: str) -> None:

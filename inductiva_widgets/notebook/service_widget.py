@@ -7,23 +7,33 @@ subshells, the poller, download workers): one lock per widget guards traits and 
 
 from __future__ import annotations
 
-import functools
-import gzip
+import inspect
 import logging
 import secrets
 import threading
 from collections import OrderedDict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anywidget
 import msgspec
 import traitlets
+from ipywidgets import widget_serialization
 
+from inductiva_widgets.errors import unexpected
+from inductiva_widgets.notebook.view_code import (
+    ViewCode,
+    bundle_of,
+    code_of,
+    in_marimo,
+    loader,
+    whole_style,
+)
 from inductiva_widgets.service.protocol import service_error
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from typing_extensions import Self
 
     from inductiva_widgets.service.dispatch import Reply, Service
     from inductiva_widgets.service.events import Listener
@@ -32,15 +42,13 @@ __all__ = ["ServiceWidget"]
 
 log = logging.getLogger(__name__)
 
-STATIC = Path(__file__).parent.parent / "static"
 ANSWERS_KEPT = 256  # a view that repeats a call gets the same answer, and nothing runs twice
 
 
 class ServiceWidget(anywidget.AnyWidget):
     """What all widgets of this package share.
 
-    A subclass says what it shows (its `_esm`, and `_parts`: what that loads when it has painted),
-    and of what it speaks.
+    A subclass says what it shows (its `_kind`, which has code of its own) and of what it speaks.
 
     Args:
         service: Of the backend whose tasks are shown.
@@ -48,12 +56,25 @@ class ServiceWidget(anywidget.AnyWidget):
 
     Attributes:
         alive_key: Random: tells an output which of the page's models belongs to it.
+        code: The model with the code of the view; `None` in marimo, which has it by an address.
     """
 
-    _css = STATIC / "widget.css"
-    _parts: Path
+    _kind: str
 
+    _esm = traitlets.Unicode(read_only=True).tag(sync=True)
+    _css = traitlets.Unicode(read_only=True).tag(sync=True)
+    code = traitlets.Instance(ViewCode, allow_none=True, read_only=True).tag(
+        sync=True, **widget_serialization
+    )
     alive_key = traitlets.Unicode(read_only=True).tag(sync=True)
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:  # noqa: ANN401 - as for __init__
+        """Refuses misspelt keywords, which ipywidgets would pass over, before anything begins."""
+        own = inspect.signature(cls.__init__).parameters.keys() - {"self", "kwargs"}
+        for name in kwargs.keys() - own - {*cls.class_trait_names()}:
+            raise unexpected(cls.__name__, name, {*own, "layout"})
+        made: Self = super().__new__(cls, *args, **kwargs)
+        return made
 
     def __init__(
         self,
@@ -68,12 +89,10 @@ class ServiceWidget(anywidget.AnyWidget):
         self._wishes = 0  # counts the view's wishes: only the newest of a topic is followed
         self._wanted: dict[str, int] = {}
         self._listeners: dict[str, Listener] = {}
+        traits = {**traits, **self._view_traits(), "alive_key": secrets.token_hex(16)}
         with self.hold_trait_notifications():
-            for name, value in {**traits, "alive_key": secrets.token_hex(16)}.items():
+            for name, value in traits.items():
                 self.set_trait(name, value)
-        # Told here as texts: from files, anywidget would tie every widget to them for ever.
-        files = {name: str(getattr(type(self), name)) for name in ("_esm", "_css")}
-        self.add_traits(**{k: traitlets.Unicode(v).tag(sync=True) for k, v in files.items()})
         super().__init__(**kwargs)
         self._own_layout = None if "layout" in kwargs else self.layout
 
@@ -94,6 +113,15 @@ class ServiceWidget(anywidget.AnyWidget):
             if self._own_layout is not None:  # a widget too, which nobody else would close
                 self._own_layout.close()
 
+    def _view_traits(self) -> dict[str, Any]:
+        """How the page gets the code of the view.
+
+        marimo knows no models but those of widgets, and serves equal code at one address.
+        """
+        if in_marimo():
+            return {"_esm": bundle_of(self._kind).first, "_css": whole_style()}
+        return {"_esm": loader(), "code": code_of(self._kind)}
+
     # -- what a subclass says ---------------------------------------------------------------
 
     def _speaks_of(self, topic: str) -> bool:  # noqa: ARG002 - for subclasses
@@ -103,7 +131,7 @@ class ServiceWidget(anywidget.AnyWidget):
     def _run(self, method: object, params: dict[str, Any], buffers: list[bytes]) -> Reply:
         """Runs a call of the view, on a worker thread."""
         if method == "view.parts":
-            return {}, [_packed(self._parts)]
+            return {}, [bundle_of(self._kind).parts]
         return self._service.call(method, params, buffers)
 
     def _keep(self, event: dict[str, Any]) -> None:
@@ -243,12 +271,6 @@ class _Calls:
                 self._answers.pop(call_id, None)
             elif call_id in self._answers:
                 self._answers[call_id] = answer
-
-
-@functools.cache
-def _packed(path: Path) -> bytes:
-    """A file of this package, with gzip. Read once, as `_esm` is: the two fit one another."""
-    return gzip.compress(path.read_bytes(), mtime=0)
 
 
 def _failure(call_id: str, error: BaseException) -> dict[str, Any]:

@@ -9,7 +9,8 @@ import traitlets
 from inductiva_widgets import backend as backends
 from inductiva_widgets.api.client import check_task_id
 from inductiva_widgets.errors import UserInputError
-from inductiva_widgets.notebook.service_widget import STATIC, ServiceWidget
+from inductiva_widgets.formats import counted
+from inductiva_widgets.notebook.service_widget import ServiceWidget
 from inductiva_widgets.service.dispatch import service_of
 from inductiva_widgets.task import Task
 from inductiva_widgets.tasks.choice import check_last_n, check_status, check_text
@@ -44,8 +45,7 @@ class TaskTable(ServiceWidget):
         UserInputError: An argument cannot be meant, or `tasks` run on several services.
     """
 
-    _esm = STATIC / "table.js"
-    _parts = STATIC / "table-parts.js"
+    _kind = "table"
 
     last_n = traitlets.Int(allow_none=True, default_value=50, read_only=True).tag(sync=True)
     filters = traitlets.Dict(read_only=True).tag(sync=True)
@@ -110,8 +110,12 @@ class TaskTable(ServiceWidget):
         self.push(selected_ids=[check_task_id(task_id) for task_id in ids])
 
     def __repr__(self) -> str:
-        shown = "all tasks" if self._ids is None else f"{len(self._ids)} tasks"
-        return f"<TaskTable: {shown} of {self.backend.name}>"
+        if self._ids is not None:
+            shown = counted(len(self._ids), "task")
+        else:
+            shown = "all tasks" if self.last_n is None else f"newest {counted(self.last_n, 'task')}"
+        chosen = "".join(f", {name} {value}" for name, value in self.filters.items() if value)
+        return f"<TaskTable: {shown} of {self.backend.name}{chosen}>"
 
 
 def _one_backend(chosen: list[Task], backend: Backend | None) -> Backend:

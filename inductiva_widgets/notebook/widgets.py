@@ -9,13 +9,14 @@ import msgspec
 import traitlets
 
 from inductiva_widgets.errors import UserInputError
-from inductiva_widgets.notebook.service_widget import STATIC, ServiceWidget
+from inductiva_widgets.notebook.service_widget import ServiceWidget
 from inductiva_widgets.service.dispatch import service_of
 from inductiva_widgets.service.protocol import selected_indices, task_summary
 from inductiva_widgets.task import Task
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from concurrent.futures import Future
     from pathlib import Path
 
     from inductiva_widgets.service.dispatch import Reply
@@ -38,8 +39,7 @@ class TaskMonitor(ServiceWidget):
         last_download: `{"state", "target", "files", "error"}` of the last download, or `None`.
     """
 
-    _esm = STATIC / "monitor.js"
-    _parts = STATIC / "monitor-parts.js"
+    _kind = "monitor"
 
     task_id = traitlets.Unicode(read_only=True).tag(sync=True)
     status = traitlets.Unicode("", read_only=True).tag(sync=True)
@@ -51,6 +51,7 @@ class TaskMonitor(ServiceWidget):
 
     def __init__(self, task: object, **kwargs: Any) -> None:  # noqa: ANN401 - ipywidgets' own
         self._selection: tuple[str, list[int]] = ("", [])
+        self._first_look: Future[Reply] | None = None
         self.task = as_task(task)
         traits: dict[str, Any] = {"task_id": self.task.id}
         if summary := task_summary_dict(self.task):
@@ -74,6 +75,20 @@ class TaskMonitor(ServiceWidget):
             raise UserInputError("No file is ticked.", hint="Tick files, or name them.")
         return self.task.download_outputs(filenames=names)
 
+    # -- display ----------------------------------------------------------------------------
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:  # noqa: ANN401
+        # What the view will ask for is found out while the page makes the view.
+        self._first_look = self._service.workers.submit(self._look_ahead)
+        bundle: tuple[dict[str, Any], dict[str, Any]] | None = super()._repr_mimebundle_(**kwargs)
+        return bundle
+
+    def _look_ahead(self) -> Reply:
+        reply = self._service.call("task.get", {"task_id": self.task.id})
+        if reply[0]["is_terminal"]:
+            self._service.workers.submit(self._service.outputs.prepare, self.task)
+        return reply
+
     # -- messages ---------------------------------------------------------------------------
 
     def _speaks_of(self, topic: str) -> bool:
@@ -85,6 +100,11 @@ class TaskMonitor(ServiceWidget):
     def _run(self, method: object, params: dict[str, Any], buffers: list[bytes]) -> Reply:
         if method == "outputs.select":
             self._select(params, buffers)
+        look = self._first_look
+        is_same = method == "task.get" and params == {"task_id": self.task.id, "refresh": False}
+        # One that waits for a free worker is not waited for: all workers could come to wait so.
+        if is_same and look is not None and look.running():
+            return look.result()
         return super()._run(method, params, buffers)
 
     def _keep(self, event: dict[str, Any]) -> None:

@@ -28,6 +28,7 @@ from inductiva_widgets.service.protocol import (
     service_error,
 )
 from inductiva_widgets.task import Task
+from inductiva_widgets.task.files import outputs_missing
 from inductiva_widgets.tasks.killing import kill_each
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ Publish = Callable[[dict[str, Any]], None]
 
 
 class BulkCommands:
-    """Kills and downloads of tasks in number, for one backend and all its views.
+    """Kills and downloads of many tasks, for one backend and all its views.
 
     Args:
         backend: Where the tasks run.
@@ -240,7 +241,7 @@ class _Batch:
         if self._cancelled.is_set():
             raise DownloadCancelledError("The download was cancelled.")
         if not task.info.is_terminated and not task.refresh().is_terminated:
-            raise task.outputs_missing()
+            raise outputs_missing(task)
         download = task.outputs.start_download(self._target_of(task), filenames=self._filenames)
         with self._lock:
             self._downloads[task.id] = download
@@ -251,7 +252,7 @@ class _Batch:
         except NotFoundError as error:
             if error.missing:
                 raise
-            raise task.outputs_missing() from None
+            raise outputs_missing(task) from None
 
 
 def _task_kill(task_id: str, result: KillOutcome | InductivaWidgetsError) -> TaskKill:

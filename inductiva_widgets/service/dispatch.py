@@ -7,7 +7,6 @@ every call, errors included. One service per backend, so that all views see the 
 from __future__ import annotations
 
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +24,7 @@ from inductiva_widgets.service.logs import LogCommands
 from inductiva_widgets.service.machine import MachineCommands
 from inductiva_widgets.service.outputs import OutputCommands
 from inductiva_widgets.service.targets import Targets
+from inductiva_widgets.workers import Workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -50,7 +50,7 @@ class Service:
         readonly: Whether there are no methods that change what the service has.
 
     Attributes:
-        workers: Threads on which hosts run `call`, a few for all views.
+        workers: Threads on which hosts run `call`, a few for all views; none while none calls.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class Service:
         details = DetailCommands(backend)
         logs = LogCommands(backend)
         live = LiveCommands(backend)
-        self.workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="inductiva-service")
+        self.workers = Workers(WORKERS, "inductiva-service")
         self.live_logs = LiveLogs(backend, self.workers.submit, self.hub.deliver)
         self._packed: dict[str, Callable[[dict[str, Any]], Reply]] = {
             "outputs.list": self.outputs.list_files,

@@ -25,7 +25,7 @@ MOST_PARTS = 1000
 MOST_ERRORS = 200
 MOST_HITS = 100_000
 
-# What the machines write around the output of each command (contract § 7).
+# What the machines write around the output of each command.
 _HEAD = b"# COMMAND: "
 _FRAME = (b"# Working directory:", b"# Env:")
 _FOOT = b" -------"

@@ -17,6 +17,7 @@ from inductiva_widgets.phases import phases
 from inductiva_widgets.service.log_text import LogText
 from inductiva_widgets.service.protocol import LogFile, LogPart, LogRange, LogsFound, LogsOpened
 from inductiva_widgets.task import Task
+from inductiva_widgets.task.files import outputs_missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -63,7 +64,7 @@ class LogCommands:
         if not record.is_terminated:
             record = task.refresh()
         if not record.is_terminated:
-            raise task.outputs_missing()
+            raise outputs_missing(task)
         files = self._files(task, refresh=bool(params.get("refresh")))
         ran = [
             phase
@@ -121,7 +122,7 @@ class LogCommands:
                 task.outputs.directory(refresh=True)
             files = task.outputs.files()
         except NotFoundError:
-            raise task.outputs_missing() from None
+            raise outputs_missing(task) from None
         return [files[name] for name in LOGS if name in files]
 
     def _text(self, place: Place, file: OutputFile) -> LogText:

@@ -16,6 +16,7 @@ from inductiva_widgets.metrics import METRICS_FILE, number, read_table, seconds
 from inductiva_widgets.service.logs import packed
 from inductiva_widgets.service.protocol import MachineColumn, MachineMetrics
 from inductiva_widgets.task import Task
+from inductiva_widgets.task.files import outputs_missing
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -85,7 +86,7 @@ def _content(task: Task) -> bytes:
     try:
         files = task.outputs.files()
     except NotFoundError:
-        raise task.outputs_missing() from None
+        raise outputs_missing(task) from None
     return files[METRICS_FILE].head(LONGEST_FILE_BYTES) if METRICS_FILE in files else b""
 
 

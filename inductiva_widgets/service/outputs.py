@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import threading
 from functools import partial
@@ -27,6 +28,7 @@ from inductiva_widgets.service.protocol import (
     service_error,
 )
 from inductiva_widgets.task import Task
+from inductiva_widgets.task.files import outputs_missing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -134,8 +136,22 @@ class OutputCommands:
         self._targets = targets
         self._lock = threading.Lock()
         self._tasks: dict[str, Task] = {}
+        self._packing = threading.Lock()
+        self._packed: tuple[Listing, tuple[int, bytes]] | None = None  # the last one sent
         self._running: dict[str, _Running] = {}
         self._ended: dict[str, _Running] = {}  # the last one of a task, newest last
+
+    def prepare(self, task: Task) -> None:
+        """Reads and packs what a view of the task asks for first, if the task has ended.
+
+        The view then finds what the task's owner has read already. What goes wrong is told when
+        the view asks.
+        """
+        with self._lock:
+            task = self._tasks.setdefault(task.id, task)
+        with contextlib.suppress(InductivaWidgetsError):
+            if task.info.is_terminated and task.info.metrics.output_total_files != 0:
+                self._frame(_listing(task))
 
     def list_files(self, params: dict[str, Any]) -> tuple[dict[str, Any], list[bytes]]:
         """The packed listing of a task's outputs.
@@ -148,9 +164,9 @@ class OutputCommands:
         if not record.is_terminated:
             record = task.refresh()
         if not record.is_terminated:
-            raise task.outputs_missing()
+            raise outputs_missing(task)
         listing = _listing(task, refresh=bool(params.get("refresh")))
-        names_bytes, packed = pack_listing(listing.names, listing.sizes, listing.packed_sizes)
+        names_bytes, packed = self._frame(listing)
         meta = FileListing(
             task_id=task.id,
             revision=listing.revision,
@@ -260,6 +276,14 @@ class OutputCommands:
             for running in self._known(listener.topic.removeprefix("task/")):
                 running.tell_whole(partial(self._hub.deliver, listener))
 
+    def _frame(self, listing: Listing) -> tuple[int, bytes]:
+        """The packed listing, made once for all who ask for it at about the same time."""
+        with self._packing:
+            if self._packed is None or self._packed[0] is not listing:
+                frame = pack_listing(listing.names, listing.sizes, listing.packed_sizes)
+                self._packed = listing, frame
+            return self._packed[1]
+
     def _known(self, task_id: str) -> list[_Running]:
         with self._lock:
             running = [item for item in self._running.values() if item.task_id == task_id]
@@ -303,7 +327,7 @@ def _listing(task: Task, *, refresh: bool = False) -> Listing:
     try:
         return task.outputs.directory(refresh=refresh)
     except NotFoundError:
-        raise task.outputs_missing() from None
+        raise outputs_missing(task) from None
 
 
 def _same_listing(task: Task, params: dict[str, Any]) -> Listing:

@@ -439,7 +439,7 @@ def record_summary(
         return iso(record.time(field))
 
     known = status_info(record.status)
-    # Some ends are told by the machine only (contract 3.2).
+    # Some ends are explained by the machine only (`executer.error_detail`).
     detail = record.error_detail or (record.executer.error_detail if record.executer else None)
     cost = record.estimated_computation_cost
     return TaskSummary(
@@ -461,7 +461,7 @@ def record_summary(
         computation_ended_at=stamp("computation_end_time"),
         ended_at=stamp("end_time"),
         computation_seconds=record.metrics.computation_seconds,
-        # The estimate is in US dollars by contract (section 1).
+        # The service gives all amounts in US dollars.
         cost=None if cost is None else Cost(cost, "USD", record.is_terminated),
         error_detail=detail and safe_text(detail, 600),
         output_files=record.metrics.output_total_files,
@@ -498,8 +498,7 @@ TASK_COLUMNS = (
 def pack_tasks(tasks: Iterable[tuple[TaskSummary, dict[str, str]]]) -> bytes:
     """Tasks and their notes as gzip of a JSON object: a list for each of `TASK_COLUMNS`.
 
-    The values are those of `TaskSummary`; the notes are the column `metadata`. 10,000 tasks take
-    some 500 KB this way.
+    The values are those of `TaskSummary`; the notes are the column `metadata`.
     """
     rows = list(tasks)
     columns: dict[str, list[Any]] = {
@@ -515,9 +514,11 @@ def pack_listing(
     """The bulk of a listing as gzip: `(bytes of the names, packed frame)`.
 
     Layout: UTF-8 names joined by newlines, zero padded to 8 bytes; then sizes and packed sizes as
-    little-endian float64. 100,000 names take 1.4 MB this way and decode in some 80 ms.
+    little-endian float64. 100,000 names take 1.1 MB this way (`benchmarks/RESULTS.md`).
     """
-    text = "\n".join(map(_seen_name, names))
+    # One look at all of them: nearly always there is nothing to be made visible.
+    seen = names if "".join(names).isprintable() else map(_seen_name, names)
+    text = "\n".join(seen)
     # Lone surrogates cannot travel as UTF-8.
     encoded = text.encode("utf-8", "replace")
     columns = array("d", sizes), array("d", packed_sizes)

@@ -26,7 +26,7 @@ from inductiva_widgets.service.protocol import (
     task_summary,
 )
 from inductiva_widgets.task import Task
-from inductiva_widgets.watch import HIDDEN_S, STEPS_S
+from inductiva_widgets.watch import KEY_LOOK_S, STEPS_S
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -96,7 +96,8 @@ class TaskListFeed:
 
     Looks come after 1, 2, 5, 10 s, and after 1 s again when something changed, but never sooner
     than the backend's watcher looks at tasks. While the service
-    does not answer, the tasks known so far are told once as stale.
+    does not answer, the tasks known so far are told once as stale. With a refused key nothing is
+    asked until there is another one, or somebody wants to know.
 
     Args:
         backend: Where the tasks run.
@@ -121,6 +122,7 @@ class TaskListFeed:
         self._total = 0
         self._stale_since: dt.datetime | None = None
         self._quiet_rounds = 0
+        self._refused_key: int | None = None  # its number
         self._closed = False
         self._wake = threading.Event()
         name = "inductiva-task-list"
@@ -134,6 +136,7 @@ class TaskListFeed:
     def wake(self) -> None:
         """Looks at once: something is known to have changed."""
         self._quiet_rounds = 0
+        self._refused_key = None
         self._wake.set()
 
     def _run(self) -> None:
@@ -144,9 +147,14 @@ class TaskListFeed:
 
     def _look(self) -> float:
         """One look; returns the seconds until the next one."""
+        credentials = self._backend.client.credentials
+        if not credentials.is_new(self._refused_key):
+            return KEY_LOOK_S
+        number = credentials.changes
         try:
             page = self._backend.client.tasks(per_page=FOLLOWED, retry=False)
         except InductivaWidgetsError as error:
+            self._refused_key = number if isinstance(error, AuthenticationError) else None
             return self._failed(error)
         self._on_page(page)
         rows, total = _rows(self._backend, page), page.total_size
@@ -159,12 +167,13 @@ class TaskListFeed:
         return self._pause()
 
     def _failed(self, error: InductivaWidgetsError) -> float:
-        pause = HIDDEN_S if isinstance(error, AuthenticationError) else self._pause()
+        pause = self._pause() if self._refused_key is None else KEY_LOOK_S
         if isinstance(error, RateLimitedError) and error.retry_after_s is not None:
             pause = error.retry_after_s
         if self._stale_since is None and self.latest is not None:
             self._stale_since = self._backend.client.clock.now()
-            stale = Stale(iso(self._stale_since) or "", service_error(error), pause)
+            retry_in_s = pause if self._refused_key is None else None
+            stale = Stale(iso(self._stale_since) or "", service_error(error), retry_in_s)
             self._publish([msgspec.structs.replace(row, stale=stale) for row in self._rows])
         return pause
 

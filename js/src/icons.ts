@@ -30,6 +30,7 @@ const SHAPES = {
   up: '<path d="M8 12.5v-9M4.5 7 8 3.5 11.5 7"/>',
   stop: '<rect x="4" y="4" width="8" height="8" rx="1"/>',
   key: '<circle cx="5.5" cy="10.5" r="3"/><path d="m7.8 8.2 5.2-5.2m-2 2 2 2m-4 0 1.3 1.3"/>',
+  keys: '<rect x="1.5" y="3.5" width="13" height="9" rx="1.5"/><path d="M4.5 6.5h0M8 6.5h0M11.5 6.5h0M5.5 9.5h5"/>',
   more: '<g fill="currentColor" stroke="none"><circle cx="3.5" cy="8" r="1.2"/><circle cx="8" cy="8" r="1.2"/><circle cx="12.5" cy="8" r="1.2"/></g>',
   code: '<path d="m5.5 4.5-3.5 3.5 3.5 3.5m5-7 3.5 3.5-3.5 3.5"/>',
   list: '<path d="M3 4h10M3 8h10M3 12h10"/>',

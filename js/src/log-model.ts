@@ -236,10 +236,14 @@ export function isCut(block: Block): boolean {
   return block.bytes > MOST_BYTES;
 }
 
-/** Rows of text that a line takes; a tab was made blanks, wide letters count twice. */
+/** Letters of East Asia, which take two columns; others of two are two in a string as well. */
+const WIDE = /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]/g;
+
+/** Rows of text that a line takes; a tab was made blanks. */
 function rowsOf(text: string, columns: number): number {
-  const letters = Math.min(text.length, MOST_LETTERS);
-  return Math.max(1, Math.ceil(letters / columns));
+  const shown = text.slice(0, MOST_LETTERS);
+  const wide = shown.match(WIDE)?.length ?? 0;
+  return Math.max(1, Math.ceil((shown.length + wide) / columns));
 }
 
 function rowOfLine(block: Block, line: number): number {

@@ -6,6 +6,7 @@ export { LogsStore } from "./logs-store";
 export { MachineStore } from "./machine-store";
 export { Details } from "./views/details";
 export { LiveFiles } from "./views/files-live";
+export { KeySheet } from "./views/key-sheet";
 export { Logs } from "./views/logs";
 export { Machine } from "./views/machine";
 export { Preview } from "./views/preview";

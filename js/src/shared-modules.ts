@@ -4,5 +4,5 @@
  */
 export const modules: Readonly<Record<string, object>> = {};
 
-/** Names the parts that belong to this bundle. */
-export const PARTS_NAME: string = "";
+/** How the first paint looks, likewise: its rules, and those that have the last word. */
+export const STYLE = { first: "", last: "" };

@@ -24,6 +24,7 @@ export default makeWidget<Traits, Shared>({
       lastN: model.get("last_n"),
       filters: model.get("filters"),
       isChosen: model.get("is_chosen"),
+      memory: model.get("alive_key"),
       selected: shared.ticked === "" ? [] : shared.ticked.split(","),
       onSelect: (taskIds) => {
         const ticked = taskIds.join();

@@ -23,6 +23,7 @@ import {
   unpackTasks,
   wordsOf,
 } from "./list/tasks";
+import { remember } from "./memory";
 import type { ServiceError, TaskSummary } from "./protocol";
 
 /** The newest are followed; the rest comes when somebody searches, sorts or groups. */
@@ -44,6 +45,16 @@ export interface ListBeginning {
   lastN?: number | null;
   filters?: TaskFilters;
   selected?: readonly string[];
+  memory?: string;
+}
+
+/** What a reload of the page leaves as it was. */
+interface Choices {
+  query: string;
+  chip: Chip;
+  filters: TaskFilters;
+  grouping: Grouping;
+  order: Order;
 }
 
 const NEWEST: Order = { key: "created", descending: true };
@@ -95,6 +106,7 @@ export class TaskListStore {
   /** Tasks that the service has and does not list. */
   readonly #unlisted = signal(0);
   readonly #stopWatching: () => void;
+  readonly #forget: () => void;
   #unsubscribe: () => void = () => {};
   #timer: ReturnType<typeof setInterval> | undefined;
   #clockOffset = 0;
@@ -103,8 +115,9 @@ export class TaskListStore {
   #wantsAll = false;
   #allAt = 0;
   readonly #lastN: number;
+  readonly #beginsWithAll: boolean;
 
-  constructor(connection: Connection, { lastN = LAST_N, filters, selected }: ListBeginning = {}) {
+  constructor(connection: Connection, { lastN = LAST_N, filters, selected, memory }: ListBeginning = {}) {
     this.#connection = connection;
     this.#lastN = Math.min(lastN ?? LAST_N, MOST_LISTED);
     this.filters.value = filters ?? NO_FILTERS;
@@ -112,7 +125,7 @@ export class TaskListStore {
       const { status, project } = this.filters.value;
       return this.query.value.trim() !== "" || status !== null || project !== null;
     });
-    this.#wantsAll = lastN === null || lastN > MOST_LISTED || this.searching.peek();
+    this.#beginsWithAll = lastN === null || lastN > MOST_LISTED;
     this.connected = connection.connected;
     this.acts = new TaskActs(connection, this.tasks, (text) => {
       this.announcement.value = text;
@@ -147,11 +160,15 @@ export class TaskListStore {
     );
     if (selected !== undefined) this.acts.select(selected, true);
     this.#stopWatching = effect(() => this.#countFound());
+    const choose = (saved: Partial<Choices>) => this.#choose(saved);
+    this.#forget = remember(memory, () => this.#choices(), choose);
+    this.#wantsAll = this.#needsAll();
   }
 
   dispose(): void {
     this.#abort.abort();
     this.#stopWatching();
+    this.#forget();
     this.acts.dispose();
     this.setVisible(false);
   }
@@ -173,7 +190,7 @@ export class TaskListStore {
       this.asOf.value = 0;
       this.acts.reset();
     });
-    this.#wantsAll = false;
+    this.#wantsAll = this.#needsAll();
     this.#unsubscribe();
     if (this.#visible) this.#subscribe();
     void this.refresh();
@@ -242,6 +259,34 @@ export class TaskListStore {
   /** Keys of notes to group by, of all tasks that are known. */
   noteKeys(): string[] {
     return noteKeys(this.tasks.value ?? []);
+  }
+
+  #choices(): Choices {
+    return {
+      query: this.query.value,
+      chip: this.chip.value,
+      filters: this.filters.value,
+      grouping: this.grouping.value,
+      order: this.order.value,
+    };
+  }
+
+  #choose(saved: Partial<Choices>): void {
+    const { query, chip, filters, grouping, order } = { ...this.#choices(), ...saved };
+    batch(() => {
+      this.query.value = query;
+      this.chip.value = chip;
+      this.filters.value = filters;
+      this.grouping.value = grouping;
+      this.order.value = order;
+    });
+  }
+
+  /** Whether the newest alone would not show what is asked for. */
+  #needsAll(): boolean {
+    const { key, descending } = this.order.peek();
+    const isNewest = key === NEWEST.key && descending && this.grouping.peek() === "day";
+    return this.#beginsWithAll || this.searching.peek() || this.chip.peek() !== "all" || !isNewest;
   }
 
   askForKey(): void {

@@ -8,6 +8,7 @@ export interface TaskTableOptions {
   filters?: TaskFilters;
   isChosen?: boolean;
   selected?: readonly string[];
+  memory?: string;
   onSelect?(taskIds: readonly string[]): void;
 }
 

@@ -1,9 +1,10 @@
 import { render } from "preact";
 import type { Connection } from "./connection";
+import { remember } from "./memory";
 import { loadPartsSoon } from "./part-loader";
 import type { TaskSummary } from "./protocol";
 import { makeRoot, removeRoot, watchVisibility } from "./root";
-import { type MonitorOptions, MonitorStore } from "./store";
+import { type MonitorOptions, MonitorStore, TABS, type Tab } from "./store";
 import { Monitor } from "./views/monitor";
 
 export interface MountOptions extends MonitorOptions {
@@ -25,6 +26,13 @@ export function mount(el: HTMLElement, connection: Connection, options: MountOpt
   const root = makeRoot(el, options.fill === true ? "iw fill" : "iw");
   const store = new MonitorStore(connection, options.taskId, options.summary ?? null, options);
   const seen = watchVisibility(root, (visible) => store.setVisible(visible));
+  const forget = remember<{ tab: Tab }>(
+    `task:${options.taskId}`,
+    () => ({ tab: store.tab.value }),
+    ({ tab }) => {
+      if (tab !== undefined && TABS.includes(tab)) store.tab.value = tab;
+    },
+  );
   store.start();
   render(<Monitor store={store} />, root);
   loadPartsSoon();
@@ -32,6 +40,7 @@ export function mount(el: HTMLElement, connection: Connection, options: MountOpt
     offer: (summary) => store.offer(summary),
     dispose: () => {
       seen.disconnect();
+      forget();
       store.dispose();
       removeRoot(root);
     },

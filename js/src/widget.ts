@@ -1,8 +1,10 @@
 import type { AnyModel, InitializeProps, RenderProps } from "@anywidget/types";
 import { KernelConnection } from "./connection";
 import { partsOfKernel } from "./kernel-parts";
+import { addStyle } from "./page-style";
 import { pageWide } from "./page-wide";
 import { setPartsSource } from "./part-loader";
+import { STYLE } from "./shared-modules";
 
 /** The synced traits of every widget. Python alone writes them. */
 type Traits = {
@@ -22,11 +24,11 @@ interface Kind<T extends Traits, S> {
 const alive = pageWide<Set<string>>("__inductivaWidgetsAlive", () => new Set());
 const ALIVE_EVENT = "inductiva-widgets:alive";
 
-/** The module of a widget, as anywidget wants it. */
+/** The module of a widget, as anywidget wants it; `addStyle` is for hosts that do not add it themselves. */
 export function makeWidget<T extends Traits, S>(kind: Kind<T, S>) {
   const models = new Map<string, { connection: KernelConnection; shared: S }>();
 
-  // Some hosts give each model modules of its own, others one set to all: any living kernel will do.
+  // One module for all models of a page: any living kernel will do.
   setPartsSource((onWaiting) => {
     const connections = [...models.values()].map(({ connection }) => connection);
     const living = connections.find(({ connected }) => connected.peek()) ?? connections[0];
@@ -57,5 +59,12 @@ export function makeWidget<T extends Traits, S>(kind: Kind<T, S>) {
     return kind.show(el, known.connection, model, known.shared);
   }
 
-  return { initialize, render };
+  return {
+    initialize,
+    render,
+    addStyle: () => {
+      addStyle("first", STYLE.first);
+      addStyle("last", STYLE.last);
+    },
+  };
 }

@@ -74,6 +74,17 @@ export function serveLogs(
   });
 }
 
+/** Only the first 64 MB of each log can be read, of this many bytes. */
+export function cutLogs(connection: ReplayConnection, size: number): void {
+  const open = connection.handlers.get("logs.open");
+  connection.handlers.set("logs.open", async (params) => {
+    const reply = await open?.(params);
+    const opened = reply?.result as LogsOpened;
+    const logs = opened.logs.map((log) => (log.lines > 0 ? { ...log, size, read: 64_000_000 } : log));
+    return { result: { ...opened, logs }, buffers: [] };
+  });
+}
+
 type Handler = (params: Record<string, unknown>) => { result: unknown; buffers: ArrayBuffer[] };
 
 function answer(connection: ReplayConnection, method: Method, handler: Handler): void {

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -12,6 +14,10 @@ from playwright.sync_api import expect
 
 from inductiva_widgets import local
 
+TASKS = """import inductiva_widgets as iw
+first = iw.tasks.submit(["python -c 'print(1)'"], "inputs", simulator="first")
+second = iw.tasks.submit(["python -c 'print(2)'"], "inputs", simulator="second")
+iw.tasks.wait_all([first, second])"""
 ROOT = Path(__file__).resolve().parents[2]
 expect.set_options(timeout=15_000)  # against hangs only: machines may be slow
 
@@ -96,3 +102,36 @@ def page(context):
     page.on("pageerror", lambda error: page.problems.append(str(error)))
     yield page
     page.close()
+
+
+@pytest.fixture(scope="module")
+def workplace(engine, tmp_path_factory):
+    """A folder with inputs and two ended tasks, and how hosts find the engine."""
+    home = tmp_path_factory.mktemp("hosts")
+    (home / "inputs").mkdir()
+    (home / "inputs" / "case.txt").write_text("a case")
+    environment = {
+        **os.environ,
+        "HOME": str(home),
+        "IPYTHONDIR": str(home / "ipython"),
+        "JUPYTER_CONFIG_DIR": str(home / "config"),
+        "JUPYTER_DATA_DIR": str(home / "data"),
+        "JUPYTER_RUNTIME_DIR": str(home / "runtime"),
+        "JUPYTERLAB_SETTINGS_DIR": str(home / "settings"),
+        "JUPYTERLAB_WORKSPACES_DIR": str(home / "workspaces"),
+        "XDG_CONFIG_HOME": str(home / "xdg"),
+        "XDG_STATE_HOME": str(home / "xdg"),
+        "XDG_CACHE_HOME": str(home / "xdg"),
+        "INDUCTIVA_WIDGETS_LOCAL": "1",
+        "INDUCTIVA_WIDGETS_DATA_DIR": str(engine.data_dir),
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", TASKS],
+        cwd=home,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return home, environment

@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 
 import pytest
-from notebook import Notebook, write_notebook
+from notebook import BUSY, Notebook, write_notebook
 from playwright.sync_api import expect
 
 EXTENSION = Path(__file__).parents[2] / "inductiva_widgets" / "labextension" / "static"
@@ -21,10 +21,8 @@ SUBMIT = (
     "task = iw.tasks.submit(['python dam_break.py config.json --set spacing=0.1'],"
     " 'examples/dam_break', simulator='sph-dam-break')\ntask.wait()"
 )
-BUSY = "import time\nend = time.monotonic() + 8\nwhile time.monotonic() < end: pass"
-_LOADED = """() => Object.entries(window).some(
-  ([name, parts]) => name.startsWith('__inductivaWidgetsParts') && parts.factory !== null
-)"""
+# The rules of the parts, which come with their code.
+LOADED = "style[data-inductiva-widgets=parts]"
 
 
 def look_at_all_parts(monitor) -> None:
@@ -73,7 +71,7 @@ def test_a_tab_opens_while_the_kernel_is_busy(lab, page):
     notebook = Notebook(page, lab, "ahead.ipynb")
     for number in range(3):
         notebook.run(number)
-    page.wait_for_function(_LOADED)
+    page.locator(LOADED).wait_for(state="attached")
     notebook.start(3)
 
     monitor = notebook.monitor(2)
@@ -81,7 +79,7 @@ def test_a_tab_opens_while_the_kernel_is_busy(lab, page):
 
     expect(monitor.locator(".iw-details")).to_contain_text("Task id")
     assert notebook.is_running(3)
-    notebook.finish(3)
+    notebook.release(3)
 
 
 @pytest.mark.full
@@ -98,7 +96,7 @@ def test_a_tab_whose_part_waits_for_the_kernel_says_so_and_opens_by_itself(lab, 
 
     expect(monitor.get_by_role("tabpanel")).to_have_text("Waiting for the kernel: it is busy.")
     assert notebook.is_running(2)
-    notebook.finish(2)
+    notebook.release(2)
     expect(monitor.locator(".iw-details")).to_contain_text("Task id")
     assert page.problems == []
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import gzip
 import json
@@ -16,6 +17,7 @@ import comm
 import pytest
 import traitlets
 from comm.base_comm import BaseComm
+from ipywidgets import Widget
 from ipywidgets.widgets.widget import _instances
 from raw_engine import wait_until
 
@@ -25,7 +27,8 @@ from inductiva_widgets.api.config import ApiKey, Config, normalise_url
 from inductiva_widgets.api.http import ApiTransport
 from inductiva_widgets.backend import Backend
 from inductiva_widgets.errors import UserInputError
-from inductiva_widgets.notebook import display, magics
+from inductiva_widgets.notebook import display, magics, service_widget
+from inductiva_widgets.notebook.view_code import bundle_of
 from inductiva_widgets.service import dispatch
 
 FIRST_PAINT = 45_000  # bytes with gzip
@@ -103,11 +106,10 @@ class View:
 @pytest.fixture
 def notebook(monkeypatch):
     """Surroundings of a kernel: comms, the services and monitors of this test only."""
-    services, monitors, tables = {}, {}, {}
+    services = {}
     monkeypatch.setattr(comm, "create_comm", RecordingComm)
     monkeypatch.setattr(dispatch, "_services", services)
-    monkeypatch.setattr(display, "_monitors", monitors)
-    monkeypatch.setattr(display, "_tables", tables)
+    monkeypatch.setattr(display, "_models", display._Models())
     monkeypatch.setattr(display, "in_kernel", lambda: True)
     monkeypatch.setattr(display, "shows_widgets", display.in_kernel)
     monkeypatch.setattr(backends, "_default", None)
@@ -330,8 +332,60 @@ def test_the_handler_returns_at_once_while_the_service_is_blocked(monitor, view,
 
 
 @pytest.mark.parametrize("kind", [TaskMonitor, TaskTable])
-def test_what_a_first_paint_needs_is_small(kind):
-    assert len(gzip.compress(str(kind._esm).encode(), 9)) <= FIRST_PAINT
+def test_what_a_first_paint_needs_is_small_and_sent_once(backend, finished, kind):
+    first, second = (kind(Task(finished, backend=backend)) for _ in range(2))
+
+    assert first.code is second.code
+    assert (
+        gzip.decompress(base64.b64decode(first.code.packed)).decode() == bundle_of(kind._kind).first
+    )
+    assert len(base64.b64decode(first.code.packed)) <= FIRST_PAINT
+    assert len(json.dumps(first.get_state()["_esm"])) < 3000
+
+
+def test_the_code_of_the_views_is_with_the_page_before_they_are(monkeypatch, backend, finished):
+    opened = []
+    monkeypatch.setattr(comm, "create_comm", lambda **keys: _noted(opened, RecordingComm(**keys)))
+    task = Task(finished, backend=backend)
+
+    monitors = [TaskMonitor(task), TaskMonitor(task)]
+
+    made = [one.comm_id for one in opened]
+    assert made.count(monitors[0].code.model_id) == 1
+    for monitor in monitors:
+        assert made.index(monitor.code.model_id) < made.index(monitor.model_id)
+        assert monitor.get_state()["code"] == f"IPY_MODEL_{monitor.code.model_id}"
+
+
+def _noted(opened, made):
+    opened.append(made)
+    return made
+
+
+def test_the_code_stays_when_monitors_are_closed_and_is_new_after_it_was(backend, finished):
+    task = Task(finished, backend=backend)
+    first = TaskMonitor(task)
+    first.close()
+    second = TaskMonitor(task)
+    assert second.code is first.code
+    assert second.code.comm is not None
+
+    Widget.close_all()
+    third = TaskMonitor(task)
+
+    assert third.code is not second.code
+    assert third.code.comm is not None
+    assert third.code.name == second.code.name
+
+
+def test_in_marimo_a_widget_brings_all_itself(monkeypatch, backend, finished):
+    monkeypatch.setattr(service_widget, "in_marimo", lambda: True)
+
+    monitor = TaskMonitor(Task(finished, backend=backend))
+
+    assert monitor.code is None
+    assert monitor._esm == bundle_of("monitor").first
+    assert ".iw-details" in monitor._css
 
 
 def test_the_parts_of_a_view_come_also_while_all_workers_wait(monitor, view, blocked):
@@ -343,7 +397,7 @@ def test_the_parts_of_a_view_come_also_while_all_workers_wait(monitor, view, blo
 
     message, (module,) = view.answer("parts")
     assert message["result"] == {}
-    assert gzip.decompress(module) == monitor._parts.read_bytes()
+    assert module == bundle_of("monitor").parts
 
 
 @pytest.mark.fault(100)
@@ -737,7 +791,7 @@ def test_a_cell_run_a_hundred_times_costs_what_one_costs(backend, engine, reques
     for _ in range(100):
         Task(task_id, backend=backend)._repr_mimebundle_()
 
-    assert list(display._monitors.values()) == [task.monitor()]
+    assert list(display._models.monitors.values()) == [task.monitor()]
     assert threading.active_count() <= threads
     # The one poller asks for the status only, as long as that stays the same.
     assert f"GET /tasks/{task_id}" not in requests_sent[asked:]
@@ -745,6 +799,74 @@ def test_a_cell_run_a_hundred_times_costs_what_one_costs(backend, engine, reques
     wait_until(lambda: threading.active_count() < threads)
     engine.call("POST", f"/tasks/{task_id}/kill")
     engine.finish(task_id)
+
+
+# -- reading ahead -----------------------------------------------------------------------------
+
+
+def test_a_display_reads_what_its_view_will_ask_for(monitor, view, requests_sent):
+    monitor._repr_mimebundle_()
+    wait_until(lambda: monitor._service.outputs._packed is not None)
+    asked = len(requests_sent)
+
+    view.call("task.get", {"task_id": monitor.task_id, "refresh": False})
+    assert view.answer()[0]["kind"] == "result"
+    meta, names = listing(view, monitor.task_id)
+
+    assert len(names) == meta["count"] > 0
+    assert requests_sent.count(f"GET /tasks/{monitor.task_id}") == 1
+    assert requests_sent[asked:] == []
+
+
+def test_a_view_finds_what_the_tasks_owner_has_listed(backend, finished, requests_sent):
+    task = Task(finished, backend=backend)
+    count = task.get_output_info().n_files
+    asked = len(requests_sent)
+    monitor = TaskMonitor(task)
+
+    monitor._repr_mimebundle_()
+    wait_until(lambda: monitor._service.outputs._packed is not None)
+
+    assert listing(View(monitor), finished)[0]["count"] == count
+    assert requests_sent[asked:] == []
+
+
+def test_a_view_that_asks_what_is_on_its_way_shares_the_answer(
+    backend, engine, requests_sent, monkeypatch
+):
+    task_id = engine.submit("sleep 60")
+    engine.reach(task_id, "computation-started")
+    monitor = TaskMonitor(Task(task_id, backend=backend))
+    view, asked, release = View(monitor), threading.Event(), threading.Event()
+    refresh = backend.watcher.refresh
+
+    def held(task_id, **options):
+        asked.set()
+        assert release.wait(20)
+        return refresh(task_id, **options)
+
+    monkeypatch.setattr(backend.watcher, "refresh", held)
+    monitor._repr_mimebundle_()
+    assert asked.wait(20)
+    view.call("task.get", {"task_id": task_id, "refresh": False})
+    assert view.next()[0]["kind"] == "ack"
+    release.set()
+
+    assert view.answer()[0]["result"]["task_id"] == task_id
+    # And nothing is read of a task that has not ended.
+    assert requests_sent == [f"GET /tasks/{task_id}"]
+    engine.call("POST", f"/tasks/{task_id}/kill")
+    engine.finish(task_id)
+
+
+def test_a_display_of_an_unknown_task_leaves_the_error_to_the_view(backend):
+    monitor = TaskMonitor(Task("nosuchtask", backend=backend))
+
+    monitor._repr_mimebundle_()
+
+    view = View(monitor)
+    view.call("task.get", {"task_id": "nosuchtask", "refresh": False})
+    assert view.answer()[0]["error"]["type"] == "NotFoundError"
 
 
 # -- representations ---------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import io
 import struct
 import zipfile
 import zlib
+from array import array
 
 import pytest
 from archive_server import zipped
@@ -21,7 +22,9 @@ from inductiva_widgets.outputs.archive import (
     local_header_bytes,
     read_directory,
 )
+from inductiva_widgets.outputs.listing import _files, _looked_at, make_listing
 from inductiva_widgets.outputs.ranges import extent_ends
+from inductiva_widgets.outputs.remote import Version
 
 
 def read(body: bytes, tail: int = TAIL_BYTES) -> Directory:
@@ -278,3 +281,47 @@ def test_only_what_lies_below_artifacts_is_an_output():
     ]
 
     assert [OUTPUTS.name(name) for name in names] == [None, "a", None, None, None, "d/"]
+
+
+def directory_of(names: list[str]) -> Directory:
+    columns = [array("Q", range(len(names))) for _ in range(7)]
+    return Directory(names, *columns, header_names={}, start=0, digest="")
+
+
+PARTS = st.sampled_from(["a", "b.vtk", ".", "..", "", "é", "\0", "\0artifacts/", "\n"])
+NAMES = st.builds(
+    "{}{}".format,
+    st.sampled_from(["artifacts/"] * 9 + [""]),
+    st.lists(PARTS, max_size=3).map("/".join),
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(NAMES, max_size=6))
+def test_names_looked_at_together_are_those_looked_at_one_by_one(names):
+    directory = directory_of(names)
+
+    assert _files(directory, OUTPUTS) == _looked_at(directory, OUTPUTS)
+
+
+def test_plain_names_need_no_look_one_by_one(monkeypatch):
+    monkeypatch.setattr("inductiva_widgets.outputs.listing._looked_at", None)
+    directory = directory_of(["artifacts/a.txt", "artifacts/vtk/a.b.vtk", "artifacts/x y"])
+
+    names, members, folders = _files(directory, OUTPUTS)
+
+    assert (names, list(members), folders) == (["a.txt", "vtk/a.b.vtk", "x y"], [0, 1, 2], [])
+
+
+def test_sizes_and_extents_are_those_of_the_files_and_not_of_what_lies_between():
+    body = zipped({"a.txt": b"hello", "vtk/b.vtk": b"x" * 300})
+
+    listing = make_listing(body, Version(len(body), None), lambda _: b"")
+
+    infos = zipfile.ZipFile(io.BytesIO(body)).infolist()
+    files = [info for info in infos if listing.layout.name(info.filename) in listing.names]
+    assert len(files) == len(listing) == 2
+    assert list(listing.sizes) == [info.file_size for info in files]
+    assert list(listing.packed_sizes) == [info.compress_size for info in files]
+    extents = [listing.extent(row) for row in range(2)]
+    assert [extent.start for extent in extents] == [info.header_offset for info in files]

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import pydoc
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from scripted import ScriptedServer, ok, refusal
@@ -85,9 +88,35 @@ def test_every_public_name_is_there(name):
     assert getattr(iw, name) is not None
 
 
+def test_the_package_runs_as_the_program():
+    said = python(
+        "import runpy, sys; sys.argv[1:] = ['--version']; "
+        "runpy.run_module('inductiva_widgets', run_name='__main__')"
+    )
+
+    assert said.stdout == f"inductiva-widgets, version {iw.__version__}\n"
+
+
 def test_dir_shows_what_is_public():
     assert dir(iw) == sorted(iw.__all__)
     assert list(iw.__all__) == sorted(iw.__all__)
+
+
+@pytest.mark.parametrize("name", ["errors", "history", "local", "tasks"])
+def test_dir_of_a_module_shows_what_is_public(name):
+    module = getattr(iw, name)
+
+    assert dir(module) == sorted(module.__all__)
+    for one in dir(module):
+        assert getattr(module, one).__name__ == one
+
+
+def test_the_history_is_called_list_also_by_help_and_pickle():
+    import pickle
+
+    assert "list" in dir(iw.tasks)
+    assert pydoc.plain(pydoc.render_doc(iw.tasks.list)).splitlines()[2].startswith("list(last_n")
+    assert pickle.loads(pickle.dumps(iw.tasks.list)) is iw.tasks.list
 
 
 def test_an_unknown_name_is_an_attribute_error():
@@ -115,6 +144,8 @@ def test_the_version_is_that_of_the_distribution():
     import importlib.metadata
 
     assert iw.__version__ == importlib.metadata.version("inductiva_widgets")
+    manifest = json.loads((Path(__file__).parents[2] / "js" / "package.json").read_text("utf-8"))
+    assert iw.__version__ == manifest["version"]
 
 
 # -- beside the official package -----------------------------------------------------------------

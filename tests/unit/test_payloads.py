@@ -21,9 +21,9 @@ from test_models import FIELDS, TASK, json_values
 
 from inductiva_widgets.api import rows
 from inductiva_widgets.api.models import decode
-from inductiva_widgets.cli.summary import row
 from inductiva_widgets.history.frames import chunk_of, join
 from inductiva_widgets.service.protocol import BackendName, record_summary
+from inductiva_widgets.tasks.rows import row
 
 UTC = dt.timezone.utc
 SAMPLES = (None, "text", "2025-06-16T18:20:00Z", 7, -1.5, True, [], {"vm_type": "x"})

@@ -1,4 +1,4 @@
-import type { BackendName } from "../protocol";
+import type { BackendName, ServiceError } from "../protocol";
 
 /** What the list may ask of the place that it is shown in. */
 export interface TaskListHost {
@@ -24,8 +24,12 @@ export interface TaskListHost {
   selected?: readonly string[];
   /** The tasks were chosen one by one: an empty list is not a new account. */
   isChosen?: boolean;
+  /** Under this name the reader's search, sort and grouping outlive a reload of the page. Absent: they do not. */
+  memory?: string;
   /** Nothing can be killed. */
   readonly?: boolean;
+  /** What is wrong with the place itself, if anything; told above the rows. */
+  readonly trouble?: ServiceError | null;
 }
 
 /** `null`: any. */

@@ -232,7 +232,7 @@ export class FileModel {
     let line = 0;
     // One walk over the joined text: it skips from a hit to the next line.
     for (let at = text.indexOf(pattern.text); at >= 0; at = text.indexOf(pattern.text, starts[line + 1])) {
-      line = lineAt(starts, at, line);
+      while ((starts[line + 1] as number) <= at) line += 1;
       hits[line] = 1;
     }
     return hits;
@@ -240,9 +240,11 @@ export class FileModel {
 
   #lowerCase(): { text: string; starts: Uint32Array } {
     if (this.#searchable === null) {
-      // Not the starts of the names: "İ" gets longer in lower case.
-      const text = this.listing.names.text.toLowerCase();
-      this.#searchable = { text, starts: lineStarts(text, this.count) };
+      const { names } = this.listing;
+      const text = names.text.toLowerCase();
+      // "İ" gets longer in lower case, and no letter shorter.
+      const isAsLong = text.length === names.text.length;
+      this.#searchable = { text, starts: isAsLong ? names.starts : lineStarts(text, this.count) };
     }
     return this.#searchable;
   }
@@ -315,7 +317,8 @@ export class FileModel {
 
   /** All that was found; what the search hides stays as it is. */
   selectFound(on: boolean): void {
-    for (const file of this.#found) this.#selected[file] = Number(on);
+    if (this.#hits === null) this.#selected.fill(Number(on));
+    else for (const file of this.#found) this.#selected[file] = Number(on);
     this.#sumUp();
   }
 
@@ -327,7 +330,8 @@ export class FileModel {
   /** How much of what was found is selected. */
   foundSelected(): Ticked {
     let files = 0;
-    for (const file of this.#found) files += this.#selected[file] ?? 0;
+    if (this.#hits === null) files = this.#selection.files;
+    else for (const file of this.#found) files += this.#selected[file] ?? 0;
     if (files === 0) return "none";
     return files === this.#found.length ? "all" : "some";
   }
@@ -381,16 +385,4 @@ function sum(values: Float64Array): number {
   let total = 0;
   for (const value of values) total += value;
   return total;
-}
-
-/** Line of the character at `at`, at or after `line`. */
-function lineAt(starts: Uint32Array, at: number, line: number): number {
-  let low = line;
-  let high = starts.length - 2;
-  while (low < high) {
-    const middle = (low + high + 1) >> 1;
-    if ((starts[middle] ?? 0) <= at) low = middle;
-    else high = middle - 1;
-  }
-  return low;
 }

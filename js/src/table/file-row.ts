@@ -60,8 +60,10 @@ export class Row {
   #search: unknown = null;
   #form = "";
   #isOpen: boolean | null = null;
+  #isFolder: boolean | null = null;
   #localKey = "";
   #top = -1;
+  #row = -1;
 
   constructor(id: string) {
     this.element = make("div", "iw-fr", { role: "row", id });
@@ -84,12 +86,16 @@ export class Row {
     this.element.hidden = true;
   }
 
-  paint(model: FileModel, row: number, height: number, current: boolean, shown: boolean): void {
+  /** `top`: where the row stands in its box, in px. */
+  paint(model: FileModel, row: number, top: number, current: boolean, shown: boolean): void {
     const item = model.itemAt(row);
     this.element.hidden = false;
-    if (this.#top !== row * height) {
-      this.#top = row * height;
-      this.element.style.transform = `translateY(${this.#top}px)`;
+    if (this.#top !== top) {
+      this.#top = top;
+      this.element.style.transform = `translateY(${top}px)`;
+    }
+    if (this.#row !== row) {
+      this.#row = row;
       this.element.dataset.row = String(row);
       this.element.setAttribute("aria-rowindex", String(row + 2));
     }
@@ -117,16 +123,22 @@ export class Row {
     if (isTree) this.element.setAttribute("aria-level", String(model.depth(item) + 1));
     else this.element.removeAttribute("aria-level");
     this.element.style.setProperty("--d", String(model.depth(item)));
-    if (item >= 0) {
+    if (item >= 0 && this.#isOpen !== null) {
       this.#isOpen = null;
       this.#twist.replaceChildren();
       this.element.removeAttribute("aria-expanded");
     }
-    this.#icon.replaceChildren(iconElement(item < 0 ? "folder" : "file", "s"));
+    this.#paintIcon(item < 0);
     this.#paintName(model, item);
     this.#count.textContent = item < 0 ? countOf(model.filesBelow(~item), "file") : "";
     this.#size.paint(model.size(item));
     this.#packed.paint(model.packed(item));
+  }
+
+  #paintIcon(isFolder: boolean): void {
+    if (isFolder === this.#isFolder) return;
+    this.#isFolder = isFolder;
+    this.#icon.replaceChildren(iconElement(isFolder ? "folder" : "file", "s"));
   }
 
   #paintName(model: FileModel, item: number): void {

@@ -14,6 +14,11 @@ const OVERSCAN = 6;
 const HEAD_HEIGHT = 28;
 /** No screen is higher; a host that gives the list all the height it asks for must not get all rows. */
 const HIGHEST_PX = 4000;
+/**
+ * No taller box for the rows: Firefox draws none above 17.9 million px, Chromium and Safari above 33.5
+ * million, and a million rows of two lines would be 40 million. What is more is scrolled in longer steps.
+ */
+const TALLEST_PX = 15_000_000;
 
 export const COLUMNS: readonly { column: Column; label: string; className: string }[] = [
   { column: "name", label: "Name", className: "" },
@@ -39,6 +44,8 @@ export class FileTable {
   readonly #idPrefix: string;
   #model: FileModel | null = null;
   #rowHeight = 28;
+  /** How far the rows move for each pixel that is scrolled. */
+  #stretch = 1;
   /** Row under the keyboard. */
   #current = 0;
   /** Where an extended selection began. */
@@ -159,7 +166,12 @@ export class FileTable {
     // The row height is the style sheet's: narrow views have rows of two lines.
     const height = Number.parseFloat(getComputedStyle(this.element).getPropertyValue("--iw-row"));
     if (height > 0) this.#rowHeight = height;
-    this.#space.style.height = `${this.#model.rowCount * this.#rowHeight}px`;
+    const whole = this.#model.rowCount * this.#rowHeight;
+    const tall = Math.min(whole, TALLEST_PX);
+    this.#space.style.height = `${tall}px`;
+    // So that the end of the scroll bar is the end of the rows.
+    const room = this.#room();
+    this.#stretch = whole === tall ? 1 : (whole - room) / (tall - room);
     this.#paint();
   }
 
@@ -171,7 +183,10 @@ export class FileTable {
   #paint(): void {
     const model = this.#model;
     if (model === null) return;
-    const first = Math.max(0, Math.floor(this.element.scrollTop / this.#rowHeight) - OVERSCAN);
+    const { scrollTop } = this.element;
+    const offset = scrollTop * this.#stretch;
+    const lifted = Math.round(offset - scrollTop);
+    const first = Math.max(0, Math.floor(offset / this.#rowHeight) - OVERSCAN);
     const height = Math.min(this.element.clientHeight, HIGHEST_PX);
     const visible = Math.ceil(height / this.#rowHeight) + 2 * OVERSCAN;
     const count = Math.max(0, Math.min(visible, model.rowCount - first));
@@ -185,7 +200,7 @@ export class FileTable {
       const line = first + ((((i - first) % this.#pool.length) + this.#pool.length) % this.#pool.length);
       if (line < first + count) {
         const isShown = this.#shown !== null && model.itemAt(line) === this.#shown;
-        row.paint(model, line, this.#rowHeight, line === this.#current, isShown);
+        row.paint(model, line, line * this.#rowHeight - lifted, line === this.#current, isShown);
       } else row.hide();
       if (line === this.#current && line < first + count)
         this.element.setAttribute("aria-activedescendant", row.element.id);
@@ -193,18 +208,18 @@ export class FileTable {
   }
 
   #reveal(row: number): void {
-    const head = this.#headHeight();
     const top = row * this.#rowHeight;
-    const room = this.element.clientHeight - head;
-    if (top < this.element.scrollTop) this.element.scrollTop = top;
-    else if (top + this.#rowHeight > this.element.scrollTop + room) {
-      this.element.scrollTop = top + this.#rowHeight - room;
-    }
+    const lowest = top + this.#rowHeight - this.#room();
+    const offset = this.element.scrollTop * this.#stretch;
+    if (top < offset) this.element.scrollTop = top / this.#stretch;
+    else if (lowest > offset) this.element.scrollTop = lowest / this.#stretch;
     this.#paint();
   }
 
-  #headHeight(): number {
-    return this.element.firstElementChild?.clientHeight === 0 ? 0 : HEAD_HEIGHT;
+  /** Height that is left for rows. */
+  #room(): number {
+    const hasHead = this.element.firstElementChild?.clientHeight !== 0;
+    return this.element.clientHeight - (hasHead ? HEAD_HEIGHT : 0);
   }
 
   // ---- the user's hand ----
@@ -341,10 +356,7 @@ export class FileTable {
   }
 
   #targetOf(key: string): number | null {
-    const page = Math.max(
-      1,
-      Math.floor((this.element.clientHeight - this.#headHeight()) / this.#rowHeight) - 1,
-    );
+    const page = Math.max(1, Math.floor(this.#room() / this.#rowHeight) - 1);
     switch (key) {
       case "ArrowDown":
         return this.#current + 1;

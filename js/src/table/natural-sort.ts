@@ -18,8 +18,9 @@ export function naturalOrder(names: NameList): Uint32Array {
 }
 
 interface Keys {
-  bytes: Uint8Array;
-  /** Key i runs from `starts[i]` to a zero byte. */
+  /** Two bytes each, the first one above: half as many steps as with bytes. */
+  pairs: Uint16Array;
+  /** Key i runs from `starts[i]` to a pair whose last byte is zero. */
   starts: Uint32Array;
 }
 
@@ -28,24 +29,36 @@ const DOT = 0x2e;
 const ZERO = 0x30;
 const NINE = 0x39;
 
+/** What is written for a character below 0x80; 0 for digits. Nothing else is written as 0. */
+const BYTES = Uint8Array.from({ length: 0x80 }, (_, code) => {
+  if (code >= ZERO && code <= NINE) return 0;
+  if (code === SLASH) return 1;
+  return code >= 0x41 && code <= 0x5a ? code + 32 : Math.max(code, 2);
+});
+
+/** Bytes, each stored where a pair read by this processor has it above or below. */
+const FIRST = new Uint8Array(Uint16Array.of(0x100).buffer)[0] === 0 ? 1 : 0;
+
 function naturalKeys({ text, count, starts: nameStarts }: NameList): Keys {
   // Worst case per character: three bytes of UTF-8, or a digit between letters with its length before it.
   let bytes = new Uint8Array(Math.max(64, text.length * 2));
   const starts = new Uint32Array(count);
   let to = 0;
   for (let i = 0; i < count; i += 1) {
-    const from = nameStarts[i] ?? 0;
-    const end = (nameStarts[i + 1] ?? 1) - 1;
-    const room = to + (end - from) * 3 + 2;
+    const from = nameStarts[i] as number;
+    const end = (nameStarts[i + 1] as number) - 1;
+    const room = to + (end - from) * 3 + 4;
     if (room > bytes.length) {
       const larger = new Uint8Array(Math.max(room, bytes.length * 2));
       larger.set(bytes);
       bytes = larger;
     }
-    starts[i] = to;
+    starts[i] = to >> 1;
     to = writeKey(text, from, end, bytes, to);
+    // The zeros of a new array end the key.
+    to += 2 - (to & 1);
   }
-  return { bytes, starts };
+  return { pairs: new Uint16Array(bytes.buffer, 0, bytes.length >> 1), starts };
 }
 
 function writeKey(text: string, from: number, end: number, bytes: Uint8Array, start: number): number {
@@ -54,31 +67,30 @@ function writeKey(text: string, from: number, end: number, bytes: Uint8Array, st
   let atComponentStart = true;
   while (at < end) {
     const code = text.charCodeAt(at);
-    if (code >= ZERO && code <= NINE) {
-      const after = digitsEnd(text, at, end);
-      const fractionEnd = atComponentStart ? decimalEnd(text, after, end) : 0;
-      to = writeInteger(text, at, after, bytes, to);
-      at = after;
-      // Digits behind the point compare from the left, as they are.
-      for (; at < fractionEnd; at += 1) bytes[to++] = text.charCodeAt(at);
-      atComponentStart = false;
-      continue;
+    if (code < 0x80) {
+      const byte = BYTES[code] as number;
+      if (byte === 0) {
+        const after = digitsEnd(text, at, end);
+        const fractionEnd = atComponentStart ? decimalEnd(text, after, end) : 0;
+        to = writeInteger(text, at, after, bytes, to);
+        at = after;
+        // Digits behind the point compare from the left, as they are.
+        for (; at < fractionEnd; at += 1) bytes[to++ ^ FIRST] = text.charCodeAt(at);
+        atComponentStart = false;
+        continue;
+      }
+      bytes[to++ ^ FIRST] = byte;
+    } else if (code < 0x800) {
+      bytes[to++ ^ FIRST] = 0xc0 | (code >> 6);
+      bytes[to++ ^ FIRST] = 0x80 | (code & 0x3f);
+    } else {
+      bytes[to++ ^ FIRST] = 0xe0 | (code >> 12);
+      bytes[to++ ^ FIRST] = 0x80 | ((code >> 6) & 0x3f);
+      bytes[to++ ^ FIRST] = 0x80 | (code & 0x3f);
     }
     atComponentStart = code === SLASH;
-    if (code === SLASH) bytes[to++] = 1;
-    else if (code >= 0x41 && code <= 0x5a) bytes[to++] = code + 32;
-    else if (code < 0x80) bytes[to++] = Math.max(code, 2);
-    else if (code < 0x800) {
-      bytes[to++] = 0xc0 | (code >> 6);
-      bytes[to++] = 0x80 | (code & 0x3f);
-    } else {
-      bytes[to++] = 0xe0 | (code >> 12);
-      bytes[to++] = 0x80 | ((code >> 6) & 0x3f);
-      bytes[to++] = 0x80 | (code & 0x3f);
-    }
     at += 1;
   }
-  bytes[to++] = 0;
   return to;
 }
 
@@ -88,12 +100,12 @@ function writeInteger(text: string, from: number, end: number, bytes: Uint8Array
   let at = from;
   while (at < end && text.charCodeAt(at) === ZERO) at += 1;
   const length = end - at;
-  if (length <= 9) bytes[to++] = ZERO + length;
+  if (length <= 9) bytes[to++ ^ FIRST] = ZERO + length;
   else {
-    bytes[to++] = NINE + 1;
-    bytes[to++] = Math.min(length, 255);
+    bytes[to++ ^ FIRST] = NINE + 1;
+    bytes[to++ ^ FIRST] = Math.min(length, 255);
   }
-  for (; at < end; at += 1) bytes[to++] = text.charCodeAt(at);
+  for (; at < end; at += 1) bytes[to++ ^ FIRST] = text.charCodeAt(at);
   return to;
 }
 
@@ -114,25 +126,25 @@ function decimalEnd(text: string, from: number, end: number): number {
 const SMALL = 12;
 
 function sortRange(order: Uint32Array, keys: Keys, from: number, to: number, depth: number): void {
-  const { bytes, starts } = keys;
+  const { pairs, starts } = keys;
   let low = from;
   let high = to;
   let at = depth;
-  const byteOf = (i: number) => bytes[(starts[order[i] as number] as number) + at] as number;
+  const pairOf = (i: number) => pairs[(starts[order[i] as number] as number) + at] as number;
   while (high - low > SMALL) {
-    const pivot = median(byteOf(low), byteOf((low + high) >> 1), byteOf(high - 1));
+    const pivot = median(pairOf(low), pairOf((low + high) >> 1), pairOf(high - 1));
     let less = low;
     let more = high;
     let i = low;
     while (i < more) {
-      const byte = byteOf(i);
-      if (byte < pivot) swap(order, less++, i++);
-      else if (byte > pivot) swap(order, i, --more);
-      else i += 1;
+      const pair = pairOf(i);
+      if (pair === pivot) i += 1;
+      else if (pair < pivot) swap(order, less++, i++);
+      else swap(order, i, --more);
     }
     sortRange(order, keys, low, less, at);
     sortRange(order, keys, more, high, at);
-    if (pivot === 0) return;
+    if ((pivot & 0xff) === 0) return;
     low = less;
     high = more;
     at += 1;
@@ -148,14 +160,14 @@ function sortRange(order: Uint32Array, keys: Keys, from: number, to: number, dep
   }
 }
 
-function compareKeys({ bytes, starts }: Keys, a: number, b: number, depth: number): number {
+function compareKeys({ pairs, starts }: Keys, a: number, b: number, depth: number): number {
   let i = (starts[a] as number) + depth;
   let j = (starts[b] as number) + depth;
-  while (bytes[i] === bytes[j] && bytes[i] !== 0) {
+  while (pairs[i] === pairs[j] && ((pairs[i] as number) & 0xff) !== 0) {
     i += 1;
     j += 1;
   }
-  return (bytes[i] as number) - (bytes[j] as number);
+  return (pairs[i] as number) - (pairs[j] as number);
 }
 
 /** Names with one key (`a1` and `a01`, `A` and `a`) go by their text, then by their place in the archive. */

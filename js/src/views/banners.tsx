@@ -1,5 +1,6 @@
 import { useEffect, useRef } from "preact/hooks";
 import { formatAge, formatClock, formatCost, formatDuration, shortId } from "../format";
+import type { ServiceError } from "../protocol";
 import { runtimeSeconds } from "../status";
 import type { Failure, MonitorStore } from "../store";
 import { Banner, ErrorText, sentence } from "./banner";
@@ -134,11 +135,17 @@ function OldState({ store }: { store: MonitorStore }) {
           : `Everything here is ${formatAge(age)} old. `}
         The task itself is not affected.{" "}
         {retry_in_s === null
-          ? sentence(error.hint)
+          ? `${sentence(error.hint)}${goesOn(error, store)}`
           : nextTry(Date.parse(task.server_now) + retry_in_s * 1000, store)}
       </span>
     </Banner>
   );
+}
+
+/** On a Jupyter server another key may be of another account: that needs the view to be opened anew. */
+function goesOn(error: ServiceError, store: MonitorStore): string {
+  const isKey = error.type === "AuthenticationError" && store.peer === "kernel";
+  return isKey ? " It goes on by itself with a new key." : "";
 }
 
 function nextTry(at: number, store: MonitorStore): string {

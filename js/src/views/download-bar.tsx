@@ -291,7 +291,7 @@ function Running({ store, download }: { store: MonitorStore; download: DownloadP
   // 100 % is said when the last file is verified, not when the last byte came.
   const percent = bytes === 0 ? 0 : Math.min(99, Math.floor((100 * bytes_done) / bytes));
   const facts = [`${formatSizeOf(bytes_done, bytes)} packed`];
-  if (paused) facts.push("goes on where it stopped");
+  if (paused) facts.push("kept");
   else {
     if (bytes_per_s !== null) facts.push(formatRate(bytes_per_s));
     if (seconds_left !== null) facts.push(`${formatDuration(seconds_left)} left`);

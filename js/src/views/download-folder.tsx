@@ -24,7 +24,7 @@ export function FolderField({ store }: { store: MonitorStore }) {
   const hint =
     store.peer === "server"
       ? "A folder in the file browser; empty: its root"
-      : "A path on the kernel's computer; empty: the usual folder";
+      : "Path on the kernel's computer; empty: default";
   const message = `${store.uid}-folder`;
   return (
     <form

@@ -153,11 +153,15 @@ function NotLoaded({ store }: { store: MonitorStore }) {
   );
 }
 
-const SKELETON_WIDTHS = ["38%", "52%", "30%", "46%"];
+const SKELETON_WIDTHS = ["38%", "52%", "30%", "46%", "34%"];
 
 function Skeleton({ children }: { children?: ComponentChildren }) {
   return (
     <div class="iw-loading" aria-busy="true">
+      <div class="iw-tools">
+        <span class="iw-search" />
+      </div>
+      <div class="iw-fr head" />
       {SKELETON_WIDTHS.map((width) => (
         <div class="iw-fr" key={width}>
           <span />
@@ -209,6 +213,7 @@ function FileList({ store, model, search }: FilesProps & { model: FileModel }) {
         <div class="iw-list" ref={list}>
           {model.rowCount === 0 && (
             <div class="iw-empty over">
+              <Icon name="search" />
               <b>
                 {model.pattern?.isGlob === true ? "No file name fits" : "No file name contains"} “
                 {model.query.trim()}”

@@ -1,43 +1,6 @@
-import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
-import { saveChoice, savedChoice } from "../key-choice";
+import { useEffect, useRef } from "preact/hooks";
+import { savedChoice } from "../key-choice";
 import type { KeyMap, MonitorStore } from "../store";
-import { Icon } from "./icon";
-
-/** Every key of the monitor, for the sheet that `?` opens. */
-export const KEY_HELP: readonly { about: string; keys: readonly [keys: string, does: string][] }[] = [
-  {
-    about: "Task",
-    keys: [
-      ["1 … 4", "Files, logs, machine, details"],
-      ["K", "Ask to kill the task"],
-      ["C", "Copy the task id"],
-      ["R", "Refresh, or try again now"],
-      ["M", "Menu"],
-      ["?", "These keys"],
-    ],
-  },
-  {
-    about: "Lists",
-    keys: [
-      ["/", "Search; Esc clears, then leaves the field"],
-      ["↑ ↓ Home End PgUp PgDn", "Move the row"],
-      ["Space, Shift+↑ ↓", "Select, extend"],
-      ["← →", "Fold, unfold, to the folder above"],
-      ["Enter, Esc", "Look into the file, back"],
-      ["T, L", "Files as a tree, as a list"],
-      ["Ctrl+A, Ctrl+I", "Select all found, invert"],
-      ["D, Shift+D", "Download the selection, all files"],
-    ],
-  },
-  {
-    about: "Logs",
-    keys: [
-      ["N, Shift+N", "Next hit, previous hit"],
-      ["W", "Wrap lines"],
-      ["F", "Pause a log that is followed, follow on"],
-    ],
-  },
-];
 
 /** While the component is shown, these keys act. */
 export function useKeys(store: MonitorStore, keys: KeyMap): void {
@@ -70,76 +33,6 @@ function isField(target: EventTarget | null): boolean {
 }
 
 /** Whether single keys act: the user's own choice, else the host's. */
-function keysAct(store: MonitorStore): boolean {
+export function keysAct(store: MonitorStore): boolean {
   return (savedChoice() ?? store.options.singleKeys ?? true) === true;
-}
-
-/** The sheet over the card that lists the keys. Esc closes it; the focus goes back to where it was. */
-export function KeySheet({ store }: { store: MonitorStore }) {
-  return store.showingKeys.value ? <OpenSheet store={store} /> : null;
-}
-
-function OpenSheet({ store }: { store: MonitorStore }) {
-  const close = useRef<HTMLButtonElement>(null);
-  const [act, setAct] = useState(keysAct(store));
-  const title = `${store.uid}-keys`;
-  // The rest of the card is inert meanwhile, so the focus cannot leave for it.
-  useLayoutEffect(() => close.current?.focus(), []);
-  const shut = () => {
-    store.showingKeys.value = false;
-  };
-  return (
-    <div
-      class="iw-sheet"
-      role="dialog"
-      aria-modal="true"
-      aria-labelledby={title}
-      onKeyDown={(event) => {
-        if (event.key !== "Escape" && event.key !== "?") return;
-        event.preventDefault();
-        event.stopPropagation();
-        shut();
-      }}
-    >
-      <header>
-        <h4 id={title}>Keys</h4>
-        <button
-          ref={close}
-          type="button"
-          class="iw-b icon ghost"
-          aria-label="Close"
-          title="Close (Esc)"
-          onClick={shut}
-        >
-          <Icon name="close" />
-        </button>
-      </header>
-      <div class="body">
-        {KEY_HELP.map(({ about, keys }) => (
-          <dl class="iw-keys" key={about} aria-label={about}>
-            {keys.map(([key, does]) => (
-              <div key={key}>
-                <dt>
-                  <kbd class="iw-kbd">{key}</kbd>
-                </dt>
-                <dd>{does}</dd>
-              </div>
-            ))}
-          </dl>
-        ))}
-        <label class="iw-switch">
-          <input
-            type="checkbox"
-            checked={act}
-            onChange={(event) => {
-              const on = event.currentTarget.checked;
-              saveChoice(on);
-              setAct(on);
-            }}
-          />
-          Single keys act while the focus is in this view
-        </label>
-      </div>
-    </div>
-  );
 }

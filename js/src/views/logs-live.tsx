@@ -12,7 +12,7 @@ export function NothingFollowed({ store }: { store: MonitorStore }) {
   if (state.kind === "unavailable") {
     return (
       <Empty
-        icon="wait"
+        icon="warn"
         title="The log cannot be followed"
         text={`${state.error.message} ${state.error.hint} It can be read here once the task has ended.`}
       >
@@ -36,7 +36,7 @@ export function NothingFollowed({ store }: { store: MonitorStore }) {
   const isLost = state.kind === "lost";
   return (
     <Empty
-      icon="wait"
+      icon={isLost ? "warn" : "wait"}
       title={isLost ? "The connection is lost" : "Connecting to the machine…"}
       text={isLost ? "It is tried again." : "The log comes from there while the task runs."}
     />

@@ -160,7 +160,7 @@ function useLook(
 }
 
 /** As in the style sheet: room for line numbers, and at the end. */
-const GUTTERS = { narrow: { gutter: 44, end: 12 }, wide: { gutter: 64, end: 16 } };
+const GUTTERS = { narrow: { gutter: 52, end: 12 }, wide: { gutter: 64, end: 16 } };
 
 function goTo(element: HTMLElement, log: LogModel, target: Target): void {
   const place = log.placeOf(target.line);

@@ -91,7 +91,7 @@ function OpenLogs({ store, log, all }: OpenLogsProps) {
               aria-pressed={file.name === log.file.name}
               onClick={() => logs.show(file.name)}
             >
-              {file.name === BOTH ? "Both" : file.name.replace(/\.txt$/, "")}
+              <span data-bold={wordOf(file.name)}>{wordOf(file.name)}</span>
               {file.errors.length > 0 && <span class="iw-dot" title="Tells of errors" />}
             </button>
           ))}
@@ -144,6 +144,10 @@ function OpenLogs({ store, log, all }: OpenLogsProps) {
       )}
     </>
   );
+}
+
+function wordOf(name: string): string {
+  return name === BOTH ? "Both" : name.replace(/\.txt$/, "");
 }
 
 interface SearchProps {

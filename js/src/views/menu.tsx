@@ -34,7 +34,7 @@ function groupsOf(store: MonitorStore): MenuGroup[] {
   const view: MenuItem[] = [
     {
       label: "Keys",
-      icon: "key",
+      icon: "keys",
       keys: "?",
       act: () => {
         store.showingKeys.value = true;

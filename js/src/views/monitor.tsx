@@ -1,13 +1,15 @@
 import { useEffect, useRef } from "preact/hooks";
+import { partsState } from "../part-loader";
 import { type MonitorStore, TABS } from "../store";
 import { Banners } from "./banners";
 import { Facts } from "./facts";
 import { FailureReport } from "./failure";
 import { Head } from "./head";
-import { KeySheet, runKey, useKeys } from "./keys";
+import { runKey, useKeys } from "./keys";
 import { PhaseStrip } from "./phases";
 import { Simulated } from "./simulated";
 import { TabPanel, Tabs } from "./tabs";
+import { WithParts } from "./with-parts";
 
 /** One task: state, facts, phases, acts, and the tabs. */
 export function Monitor({ store }: { store: MonitorStore }) {
@@ -29,7 +31,7 @@ export function Monitor({ store }: { store: MonitorStore }) {
       ]),
     ),
   });
-  const sheet = store.showingKeys.value;
+  const sheet = store.showingKeys.value && partsState.value.kind === "ready";
   useReturnedFocus(sheet, card);
   useReturnedFocus(store.askingKill.value, card, "button.kill:not([disabled])");
   return (
@@ -55,7 +57,16 @@ export function Monitor({ store }: { store: MonitorStore }) {
           <TabPanel store={store} />
         </div>
       </div>
-      <KeySheet store={store} />
+      {store.showingKeys.value && (
+        <WithParts
+          peer={store.peer}
+          close={() => {
+            store.showingKeys.value = false;
+          }}
+        >
+          {({ KeySheet }) => <KeySheet store={store} />}
+        </WithParts>
+      )}
       <div class="iw-vh" role="status" aria-live="polite">
         {store.announcement.value}
       </div>
@@ -67,7 +78,7 @@ export function Monitor({ store }: { store: MonitorStore }) {
 function rowsOf(store: MonitorStore): number {
   const files = store.files.state.value;
   const count = files.kind === "ready" ? files.model.count : (store.task.value?.output_files ?? 0);
-  const least = store.hasComputed.value ? 10 : store.task.value?.is_terminal === true ? 6 : 4;
+  const least = store.task.value?.is_terminal === true ? 6 : store.hasComputed.value ? 10 : 4;
   return Math.min(13, Math.max(least, count));
 }
 

@@ -7,6 +7,7 @@ import { MOST_PIXELS, pictureSize } from "../preview/picture";
 import type { Opened, PreviewStore } from "../preview/store";
 import { decode, hexLines, linesOf } from "../preview/text";
 import { type PointCloud, readPoints } from "../preview/vtk";
+import { Icon } from "./icon";
 
 type Part = NonNullable<Opened["part"]>;
 
@@ -39,7 +40,10 @@ export function Note({ children }: { children: ComponentChildren }) {
 function Plain({ children }: { children: ComponentChildren }) {
   return (
     <div class="iw-pvbox">
-      <div class="iw-empty">{children}</div>
+      <div class="iw-empty">
+        <Icon name="file" />
+        {children}
+      </div>
     </div>
   );
 }

@@ -59,10 +59,10 @@ export function Preview({ store, opened, close }: Props) {
         {shownAs !== undefined && isReadable(opened) && (
           <span class="iw-seg">
             <button type="button" aria-pressed={!asText} onClick={() => setAsText(false)}>
-              {shownAs}
+              <span data-bold={shownAs}>{shownAs}</span>
             </button>
             <button type="button" aria-pressed={asText} onClick={() => setAsText(true)}>
-              Text
+              <span data-bold="Text">Text</span>
             </button>
           </span>
         )}

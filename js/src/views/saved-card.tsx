@@ -62,8 +62,21 @@ function SavedCard({ saved, trouble, onRetry }: SavedCardProps) {
           ))}
         </dl>
       </div>
-      {trouble !== null && <Trouble error={trouble} onRetry={onRetry} />}
+      {trouble === null ? <Coming /> : <Trouble error={trouble} onRetry={onRetry} />}
     </section>
+  );
+}
+
+const COMING_WIDTHS = ["62%", "48%", "70%", "34%", "56%", "44%"];
+
+/** Where the live view will be. */
+function Coming() {
+  return (
+    <div class="iw-loading iw-logloading">
+      {COMING_WIDTHS.map((width) => (
+        <span key={width} class="iw-sk" style={{ "--w": width }} />
+      ))}
+    </div>
   );
 }
 
@@ -77,7 +90,7 @@ function SavedBadge({ saved: { status, isTerminal } }: { saved: Remembered }) {
     );
   }
   const look = statusLook(status);
-  const word = look.turns ? "in progress" : status.replaceAll("-", " ");
+  const word = look.turns ? "In Progress" : status.replaceAll("-", " ");
   // What had ended has ended; anything else may have moved on since.
   return isTerminal ? (
     <span class={`iw-badge iw-tone-${look.tone}`}>

@@ -37,7 +37,7 @@ export function Tabs({ store }: { store: MonitorStore }) {
             store.tab.value = tab;
           }}
         >
-          {LABELS[tab]}
+          <span data-bold={LABELS[tab]}>{LABELS[tab]}</span>
           {tab === "files" && <FileCount store={store} />}
         </button>
       ))}

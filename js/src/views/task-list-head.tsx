@@ -196,16 +196,19 @@ function Loaded({ store }: { store: TaskListStore }) {
 /** How many were found, and among how many: never a number that pretends to be of all. */
 function Found({ store }: { store: TaskListStore }) {
   const { length } = store.tasks.value ?? [];
-  const count = `${formatCount(store.found.value.length)} found in`;
+  const count = `${formatCount(store.found.value.length)} found`;
   const total = formatCount(store.total.value);
   if (store.allError.value !== null) return <NotAll store={store} />;
   return (
     <span class="iw-m iw-cut">
-      {length >= store.total.value
-        ? `${count} all ${total}`
-        : store.complete.value
-          ? `${count} the newest ${formatCount(length)} of ${total}`
-          : `${count} ${formatCount(length)}; loading all ${total}…`}
+      {count}
+      <span class="opt">
+        {length >= store.total.value
+          ? ` in all ${total}`
+          : store.complete.value
+            ? ` in the newest ${formatCount(length)} of ${total}`
+            : ` in ${formatCount(length)}; loading all ${total}…`}
+      </span>
     </span>
   );
 }
@@ -310,7 +313,7 @@ function actions({ store, host, showKeys }: HeadProps): MenuGroup[] {
     {
       items: [
         { label: "Refresh", icon: "refresh", keys: "R", act: () => void store.refresh(true) },
-        { label: "Keyboard shortcuts", icon: "list", keys: "?", act: showKeys },
+        { label: "Keys", icon: "keys", keys: "?", act: showKeys },
       ],
     },
   ];

@@ -290,7 +290,7 @@ export function Keys({ host, close }: { host: TaskListHost; close(): void }) {
     <div
       class="iw-hotkeys"
       role="dialog"
-      aria-label="Keyboard shortcuts"
+      aria-label="Keys"
       onKeyDown={(event) => {
         if (event.key !== "Escape" && event.key !== "?") return;
         event.stopPropagation();
@@ -299,7 +299,7 @@ export function Keys({ host, close }: { host: TaskListHost; close(): void }) {
       }}
     >
       <div class="top">
-        <b>Keyboard</b>
+        <b>Keys</b>
         <button type="button" class="iw-b icon ghost" aria-label="Close" ref={button} onClick={close}>
           <Icon name="close" />
         </button>

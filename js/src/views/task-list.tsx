@@ -60,6 +60,11 @@ export function TaskList({ store, host }: TaskListProps) {
       onKeyDown={(event) => onKey(event, { store, host, search, help })}
     >
       {isPanel ? <PanelHead {...head} /> : <TableHead {...head} />}
+      {host.trouble && (
+        <Banner tone="warn" icon="warn">
+          <ErrorText error={host.trouble} />
+        </Banner>
+      )}
       <Trouble store={store} host={host} />
       {(tasks?.length ?? 0) > 0 && <Filters store={store} search={search} />}
       {tasks === null ? (
@@ -136,7 +141,7 @@ function Trouble({ store, host }: TaskListProps) {
   if (!store.connected.value) {
     return (
       <Banner tone="warn" icon="warn">
-        <strong>Not connected.</strong> <span class="more">The list is {age(store)} old.</span>
+        <strong>Not connected.</strong> <span class="more">{ageWords(store)}</span>
       </Banner>
     );
   }
@@ -149,7 +154,8 @@ function Trouble({ store, host }: TaskListProps) {
       <ErrorText error={isRefused ? error : { ...error, hint: "" }} />
       <br />
       <span class="more">
-        The list is {age(store)} old.{isRefused ? "" : ` ${nextTry(store)}`}
+        {ageWords(store)}
+        {isRefused ? " It goes on by itself with a new key." : ` ${nextTry(store)}`}
       </span>
       <br />
       <button type="button" class="iw-link" onClick={() => void store.refresh(true)}>
@@ -168,8 +174,9 @@ function NewKey({ store }: { store: TaskListStore }) {
   );
 }
 
-function age(store: TaskListStore): string {
-  return formatAge((store.now.value - store.asOf.value) / 1000);
+function ageWords(store: TaskListStore): string {
+  const seconds = (store.now.value - store.asOf.value) / 1000;
+  return seconds < 10 ? "Listed just now." : `The list is ${formatAge(seconds)} old.`;
 }
 
 function nextTry(store: TaskListStore): string {

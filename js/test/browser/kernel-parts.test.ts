@@ -1,19 +1,14 @@
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, expect, test } from "vitest";
 import viewParts from "../../../tests/golden/protocol/view-parts.json";
 import { partsOfKernel } from "../../src/kernel-parts";
+import { addStyle } from "../../src/page-style";
 import { modules } from "../../src/shared-modules";
 import { gzip } from "../../src/table/listing";
 import { ReplayConnection, type Transcript } from "../replay-connection";
 
-const page = globalThis as unknown as Record<string, unknown>;
-
-beforeEach(forget);
-afterEach(forget);
-
-/** As if this were a new page. */
-function forget(): void {
-  for (const name of Object.keys(page)) if (name.startsWith("__inductivaWidgetsParts")) delete page[name];
-}
+afterEach(() => {
+  for (const style of document.querySelectorAll("style[data-inductiva-widgets]")) style.remove();
+});
 
 function kernel(): ReplayConnection {
   return new ReplayConnection([viewParts] as Transcript[]);
@@ -32,33 +27,21 @@ test("the parts are made with the modules of the bundle that asked", async () =>
   expect((parts as unknown as { given: object }).given).toBe(modules);
 });
 
-test("a page asks once: the widgets of one page make their parts from one answer", async () => {
-  const [first, second] = [kernel(), kernel()];
+test("the rules of the parts stand between those of the first paint, before the page's own", async () => {
+  addStyle("first", ".first {}");
+  addStyle("last", ".last {}");
 
-  const [one, other] = await Promise.all([partsOfKernel(first, () => {}), partsOfKernel(second, () => {})]);
+  await partsOfKernel(kernel(), () => {});
 
-  expect(first.sent).toHaveLength(1);
-  expect(second.sent).toHaveLength(0);
-  expect(one).not.toBe(other);
-});
-
-test("a widget does not wait long for the kernel of another one", async () => {
-  const [busy, idle] = [kernel(), kernel()];
-  busy.waiting.add("view.parts");
-  void partsOfKernel(busy, () => {});
-  await expect.poll(() => busy.sent.length).toBe(1);
-
-  await partsOfKernel(idle, () => {});
-
-  expect(idle.sent).toHaveLength(1);
+  const [first, parts, last] = [...document.head.children].map((one) => one.textContent);
+  expect([first, last]).toEqual([".first {}", ".last {}"]);
+  expect(parts).toContain(".iw-golden");
 });
 
 test("a module that the browser refuses is told with a way out, and may be asked for again", async () => {
   const connection = kernel();
   sends(connection, "this is no module");
-  await expect(partsOfKernel(connection, () => {})).rejects.toMatchObject({
-    detail: { type: "ViewError", hint: expect.stringContaining("blob:"), retryable: true },
-  });
+  await expect(partsOfKernel(connection, () => {})).rejects.toThrow("scripts from blob: addresses");
 
   sends(connection, "export default () => ({ Details: 1 })");
   expect(await partsOfKernel(connection, () => {})).toEqual({ Details: 1 });

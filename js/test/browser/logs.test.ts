@@ -13,7 +13,7 @@ import taskSuccess from "../../../tests/golden/protocol/task-success.json";
 import { ServiceFailure } from "../../src/connection";
 import type { FileListing } from "../../src/protocol";
 import { gunzip, unpackListing } from "../../src/table/listing";
-import { type MadePart, serveLogs, serveMeasures, solverLog } from "../logs";
+import { cutLogs, type MadePart, serveLogs, serveMeasures, solverLog } from "../logs";
 import { fromBase64 } from "../replay-connection";
 import { MonitorPage } from "./page";
 
@@ -70,6 +70,24 @@ function listed(transcript: {
 }
 
 describe("logs", () => {
+  test("of more than 64 MB say how much of them can be read here, and where the rest is", async () => {
+    const shown = open([taskSuccess, detailsSuccess, outputsList]);
+    serveLogs(shown.connection, { "stdout.txt": [{ text: "Time = 1\n" }], "stderr.txt": [{ text: "" }] });
+    cutLogs(shown.connection, 131_400_000);
+    await openTab(shown, "logs");
+
+    await expect
+      .poll(() => shown.el.querySelector(".iw-cut-note")?.textContent?.replaceAll("\u00a0", " "))
+      .toBe("The first 64.0 MB of 131.4 MB can be shown here. Download stdout.txt for the rest.");
+    await expect.poll(() => shown.has("[aria-label='Download stdout.txt']")).toBe(true);
+  });
+
+  test("have tab stops every eight letters, as in a terminal", async () => {
+    const shown = await openLogs({ "stdout.txt": [{ text: "a\tb\neight___\tc\n" }] });
+
+    expect(lines(shown).map(([, text]) => text)).toEqual(["a       b", "eight___        c"]);
+  });
+
   test("of a task that ended well are opened at the end of its longest command", async () => {
     const shown = open([taskSuccess, detailsSuccess, logsSuccess]);
     await openTab(shown, "logs");

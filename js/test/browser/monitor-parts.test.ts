@@ -12,7 +12,7 @@ import taskQueued from "../../../tests/golden/protocol/task-queued.json";
 import taskRunning from "../../../tests/golden/protocol/task-running.json";
 import taskStale from "../../../tests/golden/protocol/task-stale.json";
 import taskSuccess from "../../../tests/golden/protocol/task-success.json";
-import { KEY_HELP } from "../../src/views/keys";
+import { KEY_HELP } from "../../src/views/key-sheet";
 import { MonitorPage, standStill } from "./page";
 
 const FAILED = { taskId: "9tq0sxk2m4w7v1c8z5r3yc1fe" };

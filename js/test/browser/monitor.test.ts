@@ -390,3 +390,32 @@ describe("room", () => {
     expect(page.el.childElementCount).toBe(0);
   });
 });
+
+test("the open tab outlives a reload of the page, for this task only", async () => {
+  await openFiles();
+  page.find("[data-tab=details]").click();
+  page.close();
+
+  open([taskSuccess, outputsList]);
+  const again = page.find("[aria-selected=true]").dataset.tab;
+  page.close();
+  open([taskQueued], { taskId: "67iubpw0t3k9x2vd8qsy5mcn4" });
+
+  expect(again).toBe("details");
+  expect(page.find("[aria-selected=true]").dataset.tab).toBe("files");
+});
+
+test("in a page that runs from right to left the view looks the same", async () => {
+  await openFiles();
+  const places = () =>
+    [...page.el.querySelectorAll<HTMLElement>("button, [role=tab], [role=row], dt, dd")].map((element) => {
+      const { left, width } = element.getBoundingClientRect();
+      return { left: Math.round(left - page.el.getBoundingClientRect().left), width: Math.round(width) };
+    });
+  const before = places();
+
+  page.el.dir = "rtl";
+
+  expect(before.length).toBeGreaterThan(10);
+  expect(places()).toEqual(before);
+});

@@ -14,6 +14,7 @@ export function standStill(close: () => void, now = "2026-11-21T13:02:12Z"): voi
   beforeEach(() => {
     vi.useFakeTimers({ now: new Date(now), toFake: ["Date"] });
     localStorage.clear();
+    sessionStorage.clear();
   });
   afterEach(() => {
     close();

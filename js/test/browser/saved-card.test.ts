@@ -40,7 +40,7 @@ test("the card is there at once, with what is known and the room of the live vie
 
 test("a task that had not ended is told of in the past tense", () => {
   const el = paint({ ...SAVED, status: "computation-started", isTerminal: false, outputFiles: null }, null);
-  expect(el.querySelector(".iw-badge")?.textContent).toBe("Was in progress");
+  expect(el.querySelector(".iw-badge")?.textContent).toBe("Was In Progress");
   expect(el.getBoundingClientRect().height).toBe(442);
 });
 

@@ -2,7 +2,8 @@ import { afterEach, expect, test } from "vitest";
 import "../../src/style.css";
 import { FileModel } from "../../src/table/file-model";
 import { FileTable } from "../../src/table/file-table";
-import { listingOf, manyFiles } from "../listings";
+import { NameList } from "../../src/table/listing";
+import { listingMeta, listingOf, manyFiles } from "../listings";
 
 /** Measured times are some 10 times smaller; these limits catch a change of order, not a slow machine. */
 const LIMITS_MS = { sort: 900, search: 600, select: 300, load: 3000, tree: 2500 };
@@ -18,14 +19,15 @@ function timed(act: () => void): number {
   return performance.now() - start;
 }
 
-test("100,000 files: sort, search and select in time, with a window of rows in the page", async () => {
-  const listing = listingOf(manyFiles(100_000));
+/** A table in a page, in a view of that width. */
+function shownTable(width: number): FileTable {
   const table = new FileTable({ onChange: () => {} });
   const frame = document.createElement("div");
   frame.className = "iw";
+  frame.style.width = `${width}px`;
   const card = document.createElement("div");
   card.className = "iw-card";
-  card.style.cssText = "display: flex; height: 500px";
+  card.style.cssText = "display: flex; flex-direction: column; height: 500px";
   frame.append(card);
   card.append(table.element);
   document.body.append(frame);
@@ -33,6 +35,29 @@ test("100,000 files: sort, search and select in time, with a window of rows in t
     table.dispose();
     frame.remove();
   });
+  return table;
+}
+
+const painted = () => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)));
+
+/** Numbers of the rows that can be seen as a whole, from top to bottom. */
+function seenRows({ element }: FileTable): number[] {
+  const { bottom } = element.getBoundingClientRect();
+  const head = element.querySelector(".head")?.getBoundingClientRect();
+  const top = Math.max(element.getBoundingClientRect().top, head?.bottom ?? 0);
+  return [...element.querySelectorAll<HTMLElement>(".iw-space > .iw-fr:not([hidden])")]
+    .filter((row) => {
+      const box = row.getBoundingClientRect();
+      // Scroll places are whole pixels, which stand for several in a long list.
+      return box.top > top - 4 && box.bottom < bottom + 4;
+    })
+    .map((row) => Number(row.dataset.row))
+    .sort((a, b) => a - b);
+}
+
+test("100,000 files: sort, search and select in time, with a window of rows in the page", async () => {
+  const listing = listingOf(manyFiles(100_000));
+  const table = shownTable(800);
   let model = new FileModel(listing);
 
   const times = {
@@ -106,9 +131,46 @@ test("100,000 files: sort, search and select in time, with a window of rows in t
   model.search("");
   table.update();
   table.element.scrollTop = table.element.scrollHeight;
-  await new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)));
-  const last = [...table.element.querySelectorAll<HTMLElement>(".iw-space > .iw-fr:not([hidden])")].map(
-    (row) => Number(row.dataset.row),
-  );
-  expect(Math.max(...last)).toBe(99_999);
+  await painted();
+  expect(seenRows(table).at(-1)).toBe(99_999);
+});
+
+test("1,000,000 files in a narrow view, where a browser could not make the rows' box: all are reached", async () => {
+  const table = shownTable(280);
+  const count = 1_000_000;
+  const text = Array.from({ length: count }, (_, i) => i).join("\n");
+  const sizes = new Float64Array(count);
+  const names = new NameList(text, count);
+  table.show(new FileModel({ meta: listingMeta(count), names, sizes, packed: sizes }));
+  const { element } = table;
+  const rowHeight = element.querySelector<HTMLElement>(".iw-space > .iw-fr")?.offsetHeight ?? 0;
+  expect(rowHeight * count).toBeGreaterThan(2 ** 25);
+  const atRow = async (row: number) => {
+    await painted();
+    const seen = seenRows(table);
+    expect(seen).toContain(row);
+    // A full window without a gap.
+    expect(seen.length).toBeGreaterThanOrEqual(Math.floor(element.clientHeight / rowHeight) - 2);
+    expect(seen.at(-1)).toBe((seen[0] ?? 0) + seen.length - 1);
+  };
+
+  element.scrollTop = element.scrollHeight;
+  await atRow(count - 1);
+  element.scrollTop = (element.scrollHeight - element.clientHeight) / 2;
+  await atRow(count / 2);
+  element.focus();
+  const press = (key: string) => element.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
+  for (const [key, row] of [
+    ["Home", 0],
+    ["End", count - 1],
+    ["ArrowUp", count - 2],
+  ] as const) {
+    press(key);
+    await atRow(row);
+  }
+  table.mark(123_456);
+  press("ArrowDown");
+  await atRow(123_457);
+  press("ArrowUp");
+  await atRow(123_456);
 });

@@ -1,3 +1,4 @@
+import { signal } from "@preact/signals";
 import { beforeEach, expect, test, vi } from "vitest";
 import { userEvent } from "vitest/browser";
 import tasksAll from "../../../tests/golden/protocol/tasks-all.json";
@@ -8,6 +9,7 @@ import tasksListEmpty from "../../../tests/golden/protocol/tasks-list-empty.json
 import tasksListNoKey from "../../../tests/golden/protocol/tasks-list-no-key.json";
 import tasksListStale from "../../../tests/golden/protocol/tasks-list-stale.json";
 import "../../src/style.css";
+import { VERSION, versionTrouble } from "../../src/lab/version";
 import type { TaskListHost } from "../../src/list/host";
 import { type MountedTaskList, mountTaskList } from "../../src/list-view";
 import "../parts";
@@ -326,6 +328,30 @@ test("until the service agrees the rows say that they are being killed, no more"
 
   await expect.poll(() => rows()[0]).toContain("Killing…");
   expect(rows()[1]).not.toContain("Killing…");
+});
+
+test("a server of another version is told above the rows as soon as it is known, and goes with it", async () => {
+  const server = signal<string | undefined>(VERSION);
+  const place = {
+    ...host,
+    get trouble() {
+      return versionTrouble(server.value);
+    },
+  };
+  await open([tasksList]);
+  mounted.dispose();
+  mounted = mountTaskList(el, connection, place);
+  await expect.poll(() => rowElements().length).toBeGreaterThan(0);
+  expect(el.querySelector(".iw-ban")).toBeNull();
+  server.value = "0.0.9";
+  await expect
+    .poll(() => text(el.querySelector(".iw-ban")))
+    .toContain(
+      `The Jupyter server runs inductiva_widgets 0.0.9, this page has version ${VERSION}. Restart the Jupyter server.`,
+    );
+  expect(rowElements().length).toBeGreaterThan(0);
+  server.value = VERSION;
+  await expect.poll(() => el.querySelector(".iw-ban")).toBeNull();
 });
 
 test("read-only: nothing kills", async () => {

@@ -17,6 +17,7 @@ import { listTranscript, makeTasks } from "../tasks";
 const ends: (() => void)[] = [];
 
 afterEach(() => {
+  sessionStorage.clear();
   for (const end of ends.splice(0).reverse()) end();
 });
 
@@ -113,6 +114,46 @@ test("filters that the table begins with hold over all tasks and can be taken aw
   await expect
     .poll(() => Number(el.querySelector("[role=grid]")?.getAttribute("aria-rowcount")))
     .toBeGreaterThan(Number(before));
+});
+
+function asked(el: HTMLElement) {
+  return {
+    query: el.querySelector<HTMLInputElement>("[aria-label^='Search all']")?.value,
+    sorted: el.querySelector("[aria-sort=ascending], [aria-sort=descending]")?.textContent,
+    chip: el.querySelector(".iw-chip[aria-pressed=true]")?.textContent,
+  };
+}
+
+test("search, chip and sort outlive a reload of the page, and that of this table only", async () => {
+  const { el, table } = await open([tasksList, tasksAll], { memory: "one" });
+  const first = asked(el);
+  [...el.querySelectorAll("button")].find((one) => one.textContent === "Runtime")?.click();
+  [...el.querySelectorAll("button")].find((one) => one.textContent?.startsWith("Done"))?.click();
+  const search = el.querySelector<HTMLInputElement>("input");
+  await userEvent.fill(search as HTMLInputElement, "openfoam");
+  await expect.poll(() => asked(el).chip).toMatch(/^Done/);
+  const before = { ...asked(el), rows: rows(el) };
+  table.dispose();
+
+  const again = await open([tasksList, tasksAll], { memory: "one" });
+  await expect.poll(() => ({ ...asked(again.el), rows: rows(again.el) })).toEqual(before);
+  const other = await open([tasksList], { memory: "two" });
+
+  expect(before).toMatchObject({ query: "openfoam", sorted: expect.stringContaining("Runtime") });
+  expect(asked(other.el)).toEqual(first);
+});
+
+test("grouping outlives a reload, and what is kept is damaged without harm", async () => {
+  const kept = "inductiva-widgets:view:one";
+  sessionStorage.setItem(kept, JSON.stringify({ grouping: "project" }));
+  const { el, table } = await open([tasksList, tasksAll], { memory: "one" });
+  await expect.poll(() => el.textContent).toMatch(/\d of \d+ done/);
+  table.dispose();
+  sessionStorage.setItem(kept, "{");
+
+  const again = await open([tasksList], { memory: "one" });
+
+  expect(again.el.textContent).toContain("Today");
 });
 
 test("only as many of the newest are listed as asked for", async () => {

@@ -1,7 +1,9 @@
 import { beforeEach, expect, test, vi } from "vitest";
 import done from "../../../tests/golden/protocol/download-done.json";
 import type { Connection, EventListener } from "../../src/connection";
+import { countOf } from "../../src/format";
 import type { DownloadProgress } from "../../src/protocol";
+import { PAYLOADS } from "../payloads";
 
 const shown = vi.hoisted(() => ({ emit: vi.fn(() => "toast"), update: vi.fn() }));
 vi.mock("@jupyterlab/apputils", () => ({ Notification: shown }));
@@ -49,6 +51,25 @@ test("progress, then the end, which is told once", async () => {
   expect(shown.update).toHaveBeenLastCalledWith(SUCCESS);
   expect(onEnd).toHaveBeenCalledTimes(1);
   expect(listens()).toBe(false);
+});
+
+test.each(PAYLOADS)("a toast tells %j as text of one message", async (payload) => {
+  const { connection, say } = connectionWith([]);
+  new DownloadToasts(() => {}).follow(connection, started);
+  const error = { type: "TransportError", message: payload, hint: payload, retryable: true };
+
+  say({ ...started, state: "failed", error });
+  const failed = shown.update.mock.lastCall;
+  new DownloadToasts(() => {}).follow(connection, { ...started, download_id: "other" });
+  say({ ...ended, download_id: "other", target: payload });
+  const succeeded = shown.update.mock.lastCall;
+
+  // Toasts show text, and nothing but a message is handed to them: no caption, no action.
+  expect(failed).toEqual([
+    { id: "toast", message: `Download failed: ${payload}`, type: "error", autoClose: false },
+  ]);
+  const message = `${countOf(ended.files, "file")} verified in ${payload.length <= 80 ? payload : `…${payload.slice(-79)}`}`;
+  expect(succeeded).toEqual([{ id: "toast", message, type: "success", autoClose: 5000 }]);
 });
 
 test("an end that came before the answer about the start is not missed", async () => {

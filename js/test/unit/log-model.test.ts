@@ -96,6 +96,15 @@ describe("where lines stand", () => {
     log.wrapAt(0);
     expect(log.window(section, 0, 1000).rows[1]?.top).toBe(LINE_HEIGHT);
   });
+
+  test("letters of two columns have the room of two when lines are wrapped", () => {
+    const log = twoCommands();
+    const [section, blocks] = solve(log);
+    log.accept(section, blocks[0] as Block, `${"流".repeat(25)}\n${LINES}\n`);
+    log.wrapAt(10);
+
+    expect(log.window(section, 0, 1000).rows[0]?.height).toBe(5 * LINE_HEIGHT);
+  });
 });
 
 test("of a very long line a part is fetched, from either end", () => {

@@ -65,3 +65,33 @@ test("agrees with Intl.Collator on names of letters and whole numbers", () => {
 test("equal names keep the order of the archive", () => {
   expect([...naturalOrder(new NameList("b\na\nb\na", 4))]).toEqual([1, 3, 0, 2]);
 });
+
+test("agrees with plain keys, sorted as text, on paths in any writing", () => {
+  let seed = 11;
+  const random = (n: number) => {
+    seed = (seed * 1_103_515_245 + 12_345) % 2_147_483_648;
+    return (seed >> 8) % n;
+  };
+  const letters = ["/", "/", ".", "0", "1", "27", "0.5", "a", "B", "_", "é", "日", "~"];
+  const names = Array.from({ length: 3000 }, () =>
+    Array.from({ length: 1 + random(7) }, () => letters[random(letters.length)]).join(""),
+  );
+  const key = (name: string) =>
+    name
+      .split("/")
+      .map((part) => {
+        const [, whole, fraction] = /^(\d+)(\.\d+)$/.exec(part) ?? ["", part, ""];
+        const counted = (whole ?? "").replace(/\d+/g, (digits) => {
+          const value = digits.replace(/^0+/, "");
+          return value.length + value;
+        });
+        return counted.toLowerCase() + fraction;
+      })
+      .join("\u0001");
+  const keys = new Map(names.map((name) => [name, key(name)]));
+  const compare = (a: string, b: string) => {
+    const [one, two] = [keys.get(a) ?? "", keys.get(b) ?? ""];
+    return one === two ? Number(a > b) - Number(a < b) : one < two ? -1 : 1;
+  };
+  expect(sorted(...names)).toEqual([...names].sort(compare));
+});
