@@ -42,7 +42,9 @@ async function showAll(state: State): Promise<void> {
   await Promise.all(themes.flatMap((theme) => columns.map((width) => show(state, theme, width))));
 }
 
-localStorage.clear(); // what one state chose is no other's
+// What one state chose is no other's.
+localStorage.clear();
+sessionStorage.clear();
 const state = states[query.get("state") ?? ""];
 try {
   if (state === undefined) list();

@@ -10,8 +10,8 @@ const TYPES = { ".html": "text/html", ".js": "text/javascript", ".css": "text/cs
 const TIMEOUT_MS = 120_000;
 
 /**
- * Opens it at a scale; `close` ends all. `show({ state, theme, width })` waits until the state stands, the
- * last two are all when not given; `names` are all states.
+ * Opens it at a scale; `close` ends all. `show({ state, theme, width })` waits until the state stands, and
+ * fails when something in it did; the last two are all when not given. `names` are all states.
  */
 export async function openGallery(scale) {
   const server = await serve(process.env.GALLERY_DIR ?? "build/gallery");
@@ -27,12 +27,15 @@ export async function openGallery(scale) {
     viewport: { width: 2240, height: 2400 },
   });
   const page = await context.newPage();
-  page.on("pageerror", (error) => console.error(error));
+  const errors = [];
+  page.on("pageerror", (error) => errors.push(error));
   await page.clock.install({ time: NOW });
   await page.clock.resume();
   const show = async (query = {}) => {
+    errors.length = 0;
     await page.goto(`http://127.0.0.1:${server.address().port}/index.html?${new URLSearchParams(query)}`);
     await page.waitForSelector("body[data-ready]", { timeout: TIMEOUT_MS });
+    if (errors.length > 0) throw new Error(`the state ${query.state} failed`, { cause: errors[0] });
   };
   await show();
   const names = await page.locator("main > a").allTextContents();

@@ -92,9 +92,12 @@ export function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
+const PATIENCE_MS = 60_000;
+
 /** Lists and logs are unpacked before they are painted, which takes a busy machine longer than a turn. */
 export async function painted(root: HTMLElement, selector: string): Promise<void> {
-  for (let turn = 0; turn < 300 && root.querySelector(selector) === null; turn += 1) {
+  const end = performance.now() + PATIENCE_MS;
+  while (root.querySelector(selector) === null && performance.now() < end) {
     await new Promise((resolve) => requestAnimationFrame(resolve));
   }
 }
@@ -122,7 +125,9 @@ export async function choose({ root, settled }: Scene, menu: string, entry: stri
   await click(root, `[aria-label="${menu}"]`);
   await settled();
   const items = [...root.querySelectorAll<HTMLElement>("[role^=menuitem]")];
-  items.find((item) => item.textContent?.startsWith(entry))?.click();
+  const item = items.find(({ textContent }) => textContent?.startsWith(entry));
+  if (item === undefined) throw new Error(`no entry ${entry}`);
+  item.click();
   await settled();
 }
 

@@ -7,7 +7,7 @@ import taskFailed from "../../../tests/golden/protocol/task-failed.json";
 import taskRunning from "../../../tests/golden/protocol/task-running.json";
 import taskSuccess from "../../../tests/golden/protocol/task-success.json";
 import { ServiceFailure } from "../../src/connection";
-import { type MadePart, serveLogs, solverLog } from "../../test/logs";
+import { cutLogs, type MadePart, serveLogs, solverLog } from "../../test/logs";
 import { click, monitor, openTab, pause, type Scene, type State, type } from "../scene";
 
 async function openLogs({ root, settled }: Scene): Promise<void> {
@@ -101,6 +101,12 @@ export const logsStates: Record<string, State> = {
       await openLogs(scene);
       await click(scene.root, "[aria-label='Wrap lines']");
       await scene.settled();
+    },
+  }),
+  "logs-cut": logs(success([{ text: solverLog(850) }]), {
+    before(connection) {
+      serveLogs(connection, success([{ text: solverLog(850) }]));
+      cutLogs(connection, 131_400_000);
     },
   }),
   "logs-empty": logs({ "stdout.txt": [{ text: "" }], "stderr.txt": [{ text: "" }] }),

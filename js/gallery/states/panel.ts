@@ -90,7 +90,7 @@ export const panelStates: Record<string, State> = {
   "panel-longest": panel([tasksList, tasksAll], {
     after: (scene) => choose(scene, "Sort and group", "Longest"),
   }),
-  "panel-keys": panel([tasksList], { after: (scene) => choose(scene, "More actions", "Keyboard") }),
+  "panel-keys": panel([tasksList], { after: (scene) => choose(scene, "More actions", "Keys") }),
   "panel-stale": panel([tasksListStale]),
   "panel-disconnected": panel([tasksList], { after: ({ connection }) => connection.disconnect() }),
   "panel-no-key": panel([tasksListNoKey]),
