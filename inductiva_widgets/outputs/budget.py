@@ -24,9 +24,9 @@ class Budget:
         """Bytes held now."""
         return self._held
 
-    def has_room(self) -> bool:
-        """Whether more may be received."""
-        return self._held < self._limit_bytes
+    def has_room(self, share: float = 1.0) -> bool:
+        """Whether more may be received by somebody who uses this share of the limit only."""
+        return self._held < share * self._limit_bytes
 
     def add(self, size_bytes: int) -> None:
         """Takes bytes in; a negative number gives them back."""

@@ -30,6 +30,7 @@ PIECE_BYTES = 1 << 19
 # More in front of the writers would only be written to the journal meanwhile. Not where bytes come
 # from far: there they are taken as they come, and what is received already is safe.
 QUEUE_BYTES = 4 * 1000 * 1000
+NEAR_SHARE = 0.5  # of the budget: bytes that are asked for again at once need no large store
 GATHER_S = 0.25  # what came on a slow line is handed on after this time
 
 
@@ -57,6 +58,7 @@ class Crew:
         self._received = received
         self._chunk_ended = ended
         self._is_near = is_near
+        self._share = NEAR_SHARE if is_near else 1.0
         self._changed = threading.Condition()
         self._chunks: deque[ByteRange] = deque()
         self._active: list[int] = []  # starts of the chunks under way, in order
@@ -180,7 +182,7 @@ class Crew:
                 return
 
     def _await_room(self, start: int) -> None:
-        if not self._queue and self._budget.has_room():
+        if not self._queue and self._budget.has_room(self._share):
             return
         with self._changed:
             while not (
@@ -191,7 +193,7 @@ class Crew:
                 self._changed.wait(0.05)
 
     def _has_room(self, start: int) -> bool:
-        if not self._budget.has_room():
+        if not self._budget.has_room(self._share):
             return False
         # Each chunk gets half of what the one before may use: while the writers keep up, all go on;
         # when they do not, the first ones end early, and so do the members in them.

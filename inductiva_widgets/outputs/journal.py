@@ -2,7 +2,7 @@
 
 A hidden folder in the target folder, locked by its download. Received chunks lie in it as they
 came, each under its offset in the archive, until all members in them are verified; the last 2 %,
-16 MB of all downloads at most, lie in memory only: a process that is killed loses those. They
+4 MB of all downloads at most, lie in memory only: a process that is killed loses those. They
 are pinned to one version of the archive and prove nothing: what is made of them is verified like
 what comes from the network. The folder goes away with success, or with the next download into this
 target.
@@ -36,7 +36,7 @@ LOCK, PIN, DONE = "lock", "pin", "done"
 NEW_TRIES = 20
 READ_BYTES = 1 << 19
 # What came last is written late: on a fast line most of it is verified before, and never written.
-LATE = Budget(16 * 1000 * 1000)
+LATE = Budget(4 * 1000 * 1000)
 LATE_SHARE = 0.02  # of all bytes to come: what a kill may cost
 
 _NAME = re.compile(rf"{re.escape(PREFIX)}([0-9a-f]{{12}})")

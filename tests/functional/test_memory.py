@@ -17,7 +17,7 @@ from archive_server import ArchiveServer
 pytest.importorskip("resource", reason="the peak of a process is told by Unix")
 
 MB = 1_000_000
-LIMIT_BYTES = 150 * MB  # the one budget of all downloads is 128 MB
+LIMIT_BYTES = 80 * MB  # the goal is 64, which `make soak` shows; a busy machine holds more
 CHILD = """
 import resource, sys
 from pathlib import Path
