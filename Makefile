@@ -13,7 +13,7 @@ BUNDLE  := inductiva_widgets/static/monitor.js
 .DEFAULT_GOAL := help
 
 help: ## this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
 demo: $(VENV)/.demo ## open the demo in JupyterLab (PORT=…, NO_BROWSER=1)
 	@exec $(BIN)/python scripts/demo.py
@@ -60,7 +60,7 @@ bench-full: $(VENV)/.dev $(VENV)/.peers ## measure downloads beside all peers, s
 	$(BIN)/python benchmarks/bench_engine.py
 	$(BIN)/python benchmarks/bench_view.py --full
 
-soak: soak-downloads soak-kills soak-monitors soak-engine ## all of the next four, an hour
+soak: soak-downloads soak-kills soak-monitors soak-engine soak-live ## all of the next five, more than an hour
 
 soak-downloads: $(VENV)/.dev ## 10,000 downloads through faults, some 25 minutes
 	$(BIN)/python tests/functional/test_outputs_faults.py 10000
@@ -75,7 +75,10 @@ soak-engine: $(VENV)/.dev ## hundreds of crashes and kills of the local engine, 
 	$(BIN)/python tests/functional/test_engine_soak.py crashes 100
 	$(BIN)/python tests/functional/test_engine_soak.py kills 100
 	$(BIN)/python tests/functional/test_engine_soak.py tasks 1000
-	$(BIN)/python -m pytest -m full tests/functional/test_engine_disk.py
+	$(BIN)/python -m pytest -m full tests/functional/test_engine_logs.py
+
+soak-live: $(VENV)/.dev ## a log of 200 MB followed to its end, by each way
+	$(BIN)/python tests/functional/soak_live.py
 
 reliability: $(VENV)/.dev ## run the tests of the catalogue of faults and renew docs/reliability.md, some 5 minutes
 	@$(BIN)/python scripts/chromium.py
@@ -91,9 +94,6 @@ audit: $(VENV)-audit/.installed js/node_modules/.installed ## known vulnerabilit
 gallery: $(VENV)/.dev ## pictures of every state of the views, for docs/gallery.md, some minutes
 	@$(BIN)/python scripts/chromium.py
 	cd js && npm run --silent gallery && node gallery/sheets.mjs
-
-soak-live: $(VENV)/.dev ## a log of 200 MB followed to its end, by each way
-	$(BIN)/python tests/functional/soak_live.py
 
 build: $(BUNDLE) ## the front end
 

@@ -20,7 +20,7 @@ from harness import Case, measure
 
 from inductiva_widgets import backend as backends
 from inductiva_widgets import local, tasks
-from inductiva_widgets.service.protocol import pack_listing
+from inductiva_widgets.service.packing import pack_listing
 
 FILES = 1000
 PICKED = 20

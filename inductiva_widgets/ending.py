@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from inductiva_widgets.watch import Observation, Subscription, Watcher
 
 __all__ = [
+    "ONLY_SENDS",
     "KillOutcome",
     "LastWords",
     "Waiting",
@@ -46,6 +47,7 @@ __all__ = [
     "send_kill",
 ]
 
+ONLY_SENDS = "sends the request and does not wait"  # what no `wait_timeout` means to a kill
 WAIT_LIMIT_S = 2.0  # longest pause between two looks while somebody waits
 KILL_ATTEMPTS = 3
 LOG_TAIL_LINES, LOG_END_BYTES = 10, 16_000
@@ -97,8 +99,8 @@ def send_kill(client: Client, task_id: str) -> StatusReply | None:
     raise AssertionError  # the loop returns or raises
 
 
-def check_timeout(name: str, seconds: object) -> None:
-    """Refuses what is no number of seconds; `None` and infinity mean for ever.
+def check_timeout(name: str, seconds: object, *, none: str = "sets no limit") -> None:
+    """Refuses what is no number of seconds; infinity means for ever, `None` what `none` says.
 
     Raises:
         UserInputError: It is no number, or negative.
@@ -107,7 +109,7 @@ def check_timeout(name: str, seconds: object) -> None:
     if seconds is not None and not (is_number and not math.isnan(seconds) and seconds >= 0):  # type: ignore[arg-type, operator] # a number by then
         raise UserInputError(
             f"{name} is {safe_text(repr(seconds), 60)}, but must be seconds, at least 0.",
-            hint=f"{name}=None sets no limit.",
+            hint=f"{name}=None {none}.",
         )
 
 

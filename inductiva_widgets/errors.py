@@ -44,7 +44,11 @@ no key and no signed URL ever enters a message.
 
 from __future__ import annotations
 
-from typing import ClassVar
+import difflib
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 __all__ = [
     "AccountChangedError",
@@ -85,6 +89,18 @@ __all__ = [
     "UserInputError",
     "WaitTimeoutError",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
+def unexpected(call: str, name: str, known: Iterable[str]) -> TypeError:
+    """What Python says of a keyword that a call does not take, and which one may be meant."""
+    names = sorted(known)
+    close = difflib.get_close_matches(name, names, n=1)
+    hint = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(names)}."
+    return TypeError(f"{call}() got an unexpected keyword argument {name!r}; {hint}")
 
 
 class InductivaWidgetsError(Exception):

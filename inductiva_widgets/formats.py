@@ -1,8 +1,9 @@
 """Numbers, times and tables as text.
 
-The user's two documents disagree in places; the rules chosen here, and why:
+The official pages *Manage tasks* (the newer one) and *Task management* (both are in
+`tests/conformance/documents/`) disagree in places; the rules chosen here, and why:
 
-* sizes: KB = 1000 bytes with two decimals (`262.00 KB`), as the newer document and the official
+* sizes: KB = 1000 bytes with two decimals (`262.00 KB`), as the newer page and the official
   client print them; the older one's `1.64 GiB` is not produced. Views show one decimal.
 * durations: `HH:MM:SS` (`00:03:12`), hours may exceed 99; the older `0h 1m 53s` is not produced.
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 __all__ = [
+    "counted",
     "file_size",
     "iso",
     "parse_time",
@@ -82,6 +84,11 @@ def view_duration(seconds: float | None) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60:02d} s"
     return f"{whole // 3600} h {whole // 60 % 60:02d} min"
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 file`, `2 files`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def short_id(task_id: str, head: int = 6, tail: int = 4) -> str:

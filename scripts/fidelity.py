@@ -1,4 +1,4 @@
-"""Writes `docs/fidelity.md`: how close we are to the official client and the user's documents.
+"""Writes `docs/fidelity.md`: how close we are to the official client and its pages.
 
 Everything on the page is data of the conformance tests, which hold it.
 """
@@ -20,14 +20,15 @@ HEAD = """\
 
 # Fidelity
 
-Built from the contract that the official client 0.18.12 speaks; not run against the real service.
-What stands here is held by `make conformance`, on the local engine: the official client runs on it
-unmodified, and the same task is read by it and by this package.
+Built from the requests and replies of the official client 0.18.12; not run against the real
+service. What this page says is checked by `make conformance`, on the local engine: the official
+client runs on it unmodified, and the same task is read by it and by this package.
 
-## The user's documents
+## The official pages
 
-Both documents lie in `tests/conformance/documents/`, byte for byte. Every code block runs, and
-every print-out is compared by columns, units and order. The first document's machine and its
+*Manage tasks* and *Task management* lie in
+[`tests/conformance/documents/`](../tests/conformance/documents/), byte for byte. Every code block
+runs, and every print-out is compared by columns, units and order. The first page's machine and its
 computation time are put into the engine's replies on their way, and the task writes files of its
 sizes, so that those are compared to the letter. Files stand in the archive's own order.
 

@@ -1,7 +1,8 @@
-"""Commands that act on tasks: `tasks kill`, `resubmit`."""
+"""Commands that act on tasks: `tasks kill`, `submit`, `resubmit`."""
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -19,10 +20,12 @@ from inductiva_widgets.errors import InductivaWidgetsError
 from inductiva_widgets.formats import safe_text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from inductiva_widgets.api.models import TaskRecord
     from inductiva_widgets.backend import Backend
+    from inductiva_widgets.submit import DryRun
+    from inductiva_widgets.task import Task
 
 __all__ = ["COMMANDS"]
 
@@ -54,7 +57,7 @@ def kill(  # noqa: PLR0913 - one a command line option
     yes: bool,
     as_json: bool,
 ) -> int:
-    """Kills tasks (cancels them). Asks before, and refuses when there is nobody to ask."""
+    """Kill tasks (cancel them). Asks before, and refuses when there is nobody to ask."""
     if sum(map(bool, (ids, all_tasks, status))) != 1:
         raise click.UsageError("Give IDs, or --all, or --status.")
     report = _Report(tells=not as_json, waits=wait_timeout is not None)
@@ -161,36 +164,71 @@ class _Report:
             click.echo(f"Successfully sent kill request for task {task_id}.")
 
 
-# -- resubmit ------------------------------------------------------------------------------------
+# -- submit, resubmit ----------------------------------------------------------------------------
+
+_OPTIONS = (
+    click.option("--simulator", help="Name to show in lists."),
+    click.option("--machine-group", metavar="NAME", help="Group of machines."),
+    click.option("--container-image", metavar="IMAGE", help="docker://… or inductiva://…"),
+    click.option("--project", help="Project to file it under."),
+    click.option("--time-to-live", "time_to_live_s", type=float, metavar="S", help="Time limit."),
+    click.option("--dry-run", is_flag=True, help="Show what would be sent, and send nothing."),
+    json_option,
+)
+
+
+def _submission_options(command: Callable[..., None]) -> Callable[..., None]:
+    """What both commands take."""
+    return functools.reduce(lambda made, option: option(made), reversed(_OPTIONS), command)
+
+
+@click.command()
+@click.argument("commands", metavar="COMMAND…", nargs=-1, required=True)
+@click.option("--input-dir", metavar="DIR", help="Folder whose files the task starts with.")
+@_submission_options
+def submit(*, commands: tuple[str, ...], as_json: bool, **options: Any) -> None:  # noqa: ANN401 - click's
+    """Submit a task: the COMMANDs, each in quotes, run in order in the folder of the inputs."""
+    from inductiva_widgets.tasks import submit as send
+
+    with service() as backend:
+        made = send(commands, **_named(options), backend=backend)
+    _tell_submission(made, {}, "", as_json=as_json)
 
 
 @click.command()
 @click.argument("task_id", metavar="ID")
 @click.option("--command", "commands", multiple=True, help="Instead of its; may be repeated.")
 @click.option("--input-dir", metavar="DIR", help="Instead of its inputs.")
-@click.option("--simulator", help="Name to show in lists.")
-@click.option("--machine-group", metavar="NAME", help="Group of machines.")
-@click.option("--container-image", metavar="IMAGE", help="docker://… or inductiva://…")
-@click.option("--project", help="Project to file it under.")
-@click.option("--time-to-live", "time_to_live_s", type=float, metavar="S", help="Time limit.")
-@click.option("--dry-run", is_flag=True, help="Tell what would be sent, and send nothing.")
-@json_option
+@_submission_options
 def resubmit(*, task_id: str, as_json: bool, **options: Any) -> None:  # noqa: ANN401 - click's
-    """Submits a task again: same inputs, commands, image and group but for the options named."""
+    """Submit a task again: same inputs, commands, image and group but for the options named."""
     from inductiva_widgets.task import Task
 
-    changes = {name: value for name, value in options.items() if value not in (None, (), False)}
     with service() as backend:
-        made = Task(task_id, backend=backend).resubmit(**changes)
-    if options["dry_run"]:
-        if as_json:
-            print_json(made.to_dict())
-        else:
-            click.echo(str(made))
-    elif as_json:
-        print_json({"task_id": made.id, "resubmitted_from": task_id})
+        made = Task(task_id, backend=backend).resubmit(**_named(options))
+    again = f", which is task {task_id} again"
+    _tell_submission(made, {"resubmitted_from": task_id}, again, as_json=as_json)
+
+
+def _named(options: dict[str, Any]) -> dict[str, Any]:
+    """The options that were given."""
+    return {name: value for name, value in options.items() if value not in (None, (), False)}
+
+
+def _tell_submission(
+    made: Task | DryRun, more: dict[str, str], words: str, *, as_json: bool
+) -> None:
+    from inductiva_widgets.task import Task
+
+    if isinstance(made, Task):
+        told = {"task_id": made.id, **more}
+        text = f"Submitted task {made.id}{words}."
     else:
-        click.echo(f"Submitted task {made.id}, which is task {task_id} again.")
+        told, text = made.to_dict(), str(made)
+    if as_json:
+        print_json(told)
+    else:
+        click.echo(text)
 
 
-COMMANDS = (kill, resubmit)
+COMMANDS = (submit, kill, resubmit)

@@ -34,10 +34,10 @@ LONGEST_KEY = 4096
 @yes_option
 @json_option
 def login(*, yes: bool, as_json: bool) -> int:
-    """Keeps an API key in the file that the official client shares.
+    """Keep an API key in the file that the official client shares.
 
-    Asks for the key without showing it, or reads it from a pipe. The service is asked whether the
-    key is right before anything is written.
+    The key is asked for without showing it, or read from a pipe. The service is asked whether it
+    is right before anything is written.
     """
     from inductiva_widgets.api import config as configs
 
@@ -125,7 +125,7 @@ def _who(account: dict[str, str]) -> str:
 @yes_option
 @json_option
 def logout(*, yes: bool, as_json: bool) -> int:
-    """Removes the key file, which the official client shares."""
+    """Remove the key file, which the official client shares."""
     from inductiva_widgets.api import config as configs
 
     path = configs.key_file()
@@ -158,12 +158,13 @@ def logout(*, yes: bool, as_json: bool) -> int:
 @click.command()
 @json_option
 def status(*, as_json: bool) -> int:
-    """Tells where address, key and folders come from, and whether the service takes the key."""
+    """Show where address, key and folders come from, and whether the service takes the key."""
     import inductiva_widgets as iw
 
     settings = iw.config()
     account: dict[str, str] | None = None
     error: InductivaWidgetsError | None = None
+    config: Config | None = None
     try:
         config = _present()
         account = _account(config) if config else None
@@ -174,11 +175,19 @@ def status(*, as_json: bool) -> int:
         print_json({**settings.to_dict(), **told})
     else:
         click.echo(str(settings))
-        if account is not None:
-            click.echo(f"The service takes the key: logged in{_who(account)}.")
+        if account is not None and config is not None:
+            click.echo(_state(config, account))
+        elif error is None:
+            click.echo("No local engine runs now; `inductiva-widgets serve` runs one.")
     if error is not None and not any(str(error) in text for text in settings.warnings):
         complain(error)
     return int(error is not None)
+
+
+def _state(config: Config, account: dict[str, str]) -> str:
+    if config.is_local:
+        return f"It runs at {config.url} and takes its own key{_who(account)}."
+    return f"The service takes the key: logged in{_who(account)}."
 
 
 def _present() -> Config | None:

@@ -39,6 +39,25 @@ GAP = "   "
 POLL_S = 0.2
 LONGEST_TEXT = 4096
 
+# Steps that errors name → the same from a shell.
+STEPS = {
+    "inductiva_widgets.tasks.list() gives": "`inductiva-widgets tasks list --all` shows",
+    "inductiva_widgets.tasks.list(last_n=5)": "`inductiva-widgets tasks list -n 5`",
+    "task.get_output_info(), task.download_outputs()": "`inductiva-widgets tasks files ID`,"
+    " `inductiva-widgets tasks download ID`",
+    "task.list_files()": "`inductiva-widgets tasks list-files ID`",
+    "task.wait()": "`inductiva-widgets tasks wait ID`",
+    "task.resubmit(input_dir=…)": "--input-dir",
+    "task.resubmit(commands=[…])": "--command",
+    'overwrite="skip", "replace" or "rename"': "--overwrite skip, replace or rename",
+    'overwrite="replace"': "--overwrite replace",
+    "connect(local=True)": "`inductiva-widgets serve`",
+    "machine_group and container_image": "--machine-group and --container-image",
+    "machine_group=": "--machine-group",
+    "time_to_live_s=None sets no limit.": "Without --time-to-live there is no limit.",
+    "time_to_live_s": "--time-to-live",
+}
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 yes_option = click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 
@@ -131,7 +150,14 @@ def print_table(
 def complain(error: InductivaWidgetsError | str, task_id: str = "") -> None:
     """An error as one line on stderr, with the task that it is about."""
     about = f"task {task_id}: " if task_id else ""
-    click.echo(f"Error: {about}{safe_text(error, LONGEST_TEXT)}", err=True)
+    click.echo(f"Error: {about}{safe_text(_for_shells(str(error)), LONGEST_TEXT)}", err=True)
+
+
+def _for_shells(text: str) -> str:
+    """What an error says to do next, as it is done from a shell."""
+    for python, shell in STEPS.items():
+        text = text.replace(python, shell)
+    return text
 
 
 def confirm(lines: Sequence[str], *, yes: bool, err: bool, otherwise: str) -> bool:

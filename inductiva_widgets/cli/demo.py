@@ -59,7 +59,7 @@ CELLS = (
 @click.option("--no-browser", is_flag=True, help="Only print JupyterLab's address.")
 @json_option
 def demo(*, folder: Path | None, no_lab: bool, no_browser: bool, as_json: bool) -> int:
-    """Opens a small notebook in JupyterLab; its tasks run on this machine.
+    """Open a small notebook in JupyterLab; its tasks run on this machine.
 
     The notebook is written to FOLDER (inductiva_demo), where changed files are left alone.
     """

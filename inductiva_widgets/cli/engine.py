@@ -30,7 +30,7 @@ def serve(
     as_json: bool,
     stop: bool,
 ) -> int:
-    """Runs the local engine until Ctrl-C."""
+    """Run the local engine until Ctrl-C."""
     from inductiva_widgets import local
 
     if stop:

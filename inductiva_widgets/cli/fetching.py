@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import re
-import threading
 from collections import deque
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,7 +21,7 @@ from inductiva_widgets.cli.console import (
 )
 from inductiva_widgets.cli.listing import tasks_of
 from inductiva_widgets.errors import InductivaWidgetsError, NotFoundError, UserInputError
-from inductiva_widgets.formats import file_size, safe_text, short_id
+from inductiva_widgets.formats import counted, file_size, safe_text, short_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -54,7 +53,7 @@ _ID = re.compile(r"[a-z0-9]{25}|\d{15,}")  # what the service makes, now and for
     show_default=True,
     help="What to do with existing files of other content.",
 )
-@click.option("--dry-run", is_flag=True, help="Tell what would be fetched, and fetch nothing.")
+@click.option("--dry-run", is_flag=True, help="Show what would be fetched, and fetch nothing.")
 @json_option
 def download(  # noqa: PLR0913 - one a command line option
     *,
@@ -68,7 +67,7 @@ def download(  # noqa: PLR0913 - one a command line option
     dry_run: bool,
     as_json: bool,
 ) -> int:
-    """Downloads output files: all, or the names, folders and globs given after the IDs.
+    """Download output files: all, or the names, folders and globs given after the IDs.
 
     The first word is an ID, and so are those after it that look like one (25 letters and digits);
     all others are FILEs. With --filenames all words are IDs. Quote globs: 'vtk/*.vtk'.
@@ -196,47 +195,35 @@ def _tell_download(result: Mapping[str, Any], *, quiet: bool) -> None:
         complain(result["error"], result["task_id"])
     elif not quiet:
         click.echo(
-            f"Downloaded {result['files']} files ({file_size(result['bytes'])}) of task"
+            f"Downloaded {counted(result['files'], 'file')} ({file_size(result['bytes'])}) of task"
             f" {result['task_id']} to {safe_text(result['path'], 4096)}"
         )
 
 
 class _Several:
-    """Downloads of several tasks at the same time. What their threads share is under one lock.
+    """Downloads of several tasks at the same time.
 
     The main thread alone prints, so that lines and bar do not break one another.
     """
 
     def __init__(self, tasks: Sequence[Task], order: _Order, *, quiet: bool) -> None:
-        from inductiva_widgets.tasks.downloading import AT_ONCE, CONNECTIONS
+        from inductiva_widgets.tasks.downloading import SideBySide
 
         self._tasks = tasks
-        self._at_once = min(AT_ONCE, len(tasks))
-        connections = max(2, CONNECTIONS // self._at_once)
-        self._order = replace(order, how={**order.how, "connections": connections})
+        self._together = SideBySide(tasks)
+        how = {**order.how, "connections": self._together.connections}
+        self._order = replace(order, how=how)
         self._quiet = quiet
-        self._lock = threading.Lock()
         self._results: dict[str, dict[str, Any]] = {}
-        self._running: set[Download] = set()
-        self._past_bytes = 0
-        self._is_stopped = False
         self._to_tell: deque[Callable[[], None]] = deque()
 
     def run(self) -> list[dict[str, Any]]:
-        from inductiva_widgets.tasks.spread import spread
-
         with byte_bar(f"{len(self._tasks)} tasks") as bar:
             try:
-                spread(
-                    self._tasks,
-                    self._one,
-                    at_once=self._at_once,
-                    look=lambda: self._look(bar),
-                    stop=self._cancel,
-                )
+                self._together.each(self._one, lambda: self._look(bar))
             except KeyboardInterrupt:
                 self._look(bar)
-                done = sum(not one["error"] for one in self._results.values())
+                done = sum(not one["error"] for one in [*self._results.values()])
                 click.echo(
                     f"Stopped: {done} of {len(self._tasks)} tasks are complete; "
                     "the same command goes on with the rest.",
@@ -246,23 +233,13 @@ class _Several:
         return [self._results[task.id] for task in self._tasks]
 
     def _one(self, task: Task) -> None:
-        result = _download(
-            task, self._order, quiet=self._quiet, follow=self._follow, tell=self._to_tell.append
+        self._results[task.id] = _download(
+            task,
+            self._order,
+            quiet=self._quiet,
+            follow=lambda download, _label: self._together.follow(download),
+            tell=self._to_tell.append,
         )
-        with self._lock:
-            self._results[task.id] = result
-
-    def _follow(self, download: Download, _label: str) -> None:
-        with self._lock:
-            self._running.add(download)
-            if self._is_stopped:
-                download.cancel(keep_received=True)
-        try:
-            download.result()
-        finally:
-            with self._lock:
-                self._running.discard(download)
-                self._past_bytes += download.progress.bytes_done
 
     def _look(self, bar: Any) -> None:  # noqa: ANN401 - a tqdm, or None
         with contextlib.nullcontext() if bar is None else bar.external_write_mode():
@@ -270,18 +247,8 @@ class _Several:
                 self._to_tell.popleft()()
         if bar is None:
             return
-        with self._lock:
-            now = [download.progress for download in self._running]
-            past = self._past_bytes
-        bar.total = past + sum(one.bytes for one in now)
-        bar.update(past + sum(one.bytes_done for one in now) - bar.n)
-
-    def _cancel(self) -> None:
-        with self._lock:
-            self._is_stopped = True
-            running = list(self._running)
-        for download in running:
-            download.cancel(keep_received=True)
+        done, bar.total = self._together.bytes()
+        bar.update(done - bar.n)
 
 
 def _rehearse(task: Task, order: _Order, *, quiet: bool) -> dict[str, Any]:
@@ -302,13 +269,9 @@ def _rehearse(task: Task, order: _Order, *, quiet: bool) -> dict[str, Any]:
 
 def _why_missing(task: Task, kind: str, error: InductivaWidgetsError) -> InductivaWidgetsError:
     """No archive is told as what it means for the task."""
-    if not isinstance(error, NotFoundError) or error.missing or kind == "inputs":
-        return error
-    try:
-        missing: InductivaWidgetsError = task.outputs_missing()
-    except InductivaWidgetsError:  # an unknown task: the first error says so
-        return error
-    return missing
+    from inductiva_widgets.tasks.downloading import of_task
+
+    return error if kind == "inputs" else of_task(task, error)
 
 
 # -- check ---------------------------------------------------------------------------------------
@@ -320,7 +283,7 @@ def _why_missing(task: Task, kind: str, error: InductivaWidgetsError) -> Inducti
 @click.option("--to", "target", metavar="DIR", help="Looks at DIR itself, for the one task.")
 @json_option
 def check(*, ids: tuple[str, ...], root: str | None, target: str | None, as_json: bool) -> int:
-    """Compares local folders with the outputs: missing, different and extra files.
+    """Compare local folders with the outputs: missing, different and extra files.
 
     By size and CRC-32; no file is fetched. Fails unless everything of the archives is there.
     """

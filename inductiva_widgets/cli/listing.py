@@ -48,7 +48,10 @@ status_option = click.option(
 
 
 @click.command("list")
-@click.option("-n", "--last-n", type=int, default=10, show_default=True, help="How many at most.")
+@click.option(
+    "-n", "--last-n", type=click.IntRange(1), metavar="N", default=10, show_default=True,
+    help="How many at most.",
+)  # fmt: skip
 @click.option("-a", "--all", "all_tasks", is_flag=True, help="All tasks.")
 @click.option("-i", "--id", "ids", multiple=True, metavar="ID", help="This task; may be repeated.")
 @click.option("-p", "--project-name", "--project", "project", help="Only tasks of this project.")
@@ -65,9 +68,9 @@ def list_(  # noqa: PLR0913 - one a command line option
     unknown_status: bool,
     as_json: bool,
 ) -> int:
-    """Lists tasks, newest first. A * marks a time that still grows."""
-    from inductiva_widgets.cli.summary import COLUMNS, row
+    """List tasks, newest first. A * marks a time that still grows."""
     from inductiva_widgets.tasks.listing import fetch_records
+    from inductiva_widgets.tasks.rows import COLUMNS, row
 
     if ids and (all_tasks or project or status):
         raise click.UsageError("--id names the tasks; --all, --project and --status choose them.")
@@ -132,7 +135,7 @@ def records_of(
 @click.argument("task_id", metavar="ID")
 @json_option
 def info(*, task_id: str, as_json: bool) -> None:
-    """Tells all about a task: its phases, commands, sizes and costs."""
+    """Show everything about a task: its phases, commands, sizes and costs."""
     from inductiva_widgets.cli.summary import summary
 
     (checked,) = tasks_of([task_id])
@@ -148,7 +151,7 @@ def info(*, task_id: str, as_json: bool) -> None:
 @click.option("--live", is_flag=True, help="Of a running task, as they are now.")
 @json_option
 def files(*, task_id: str, live: bool, as_json: bool) -> None:
-    """Lists the output files of a task with their sizes."""
+    """List the output files of a task with their sizes."""
     from inductiva_widgets.task import Task
 
     if live:
@@ -173,7 +176,7 @@ def files(*, task_id: str, live: bool, as_json: bool) -> None:
 @click.option("--timeout", type=click.FloatRange(min=0), metavar="S", help="Seconds to wait.")
 @json_option
 def wait(*, ids: tuple[str, ...], timeout: float | None, as_json: bool) -> int:
-    """Waits until tasks have ended; fails unless all end in success. Ctrl-C kills nothing."""
+    """Wait until tasks have ended; fails unless all end in success. Ctrl-C kills nothing."""
     wanted = tasks_of(ids)
     with service() as backend:
         try:

@@ -35,7 +35,7 @@ lines_option = click.option(
 @click.option("-f", "--follow", is_flag=True, help="Go on until the task ends.")
 @json_option
 def tail(*, task_id: str, files: tuple[str, ...], lines: int, follow: bool, as_json: bool) -> None:
-    """Prints the last lines of files, also of a task that runs; with --json a line each."""
+    """Print the last lines of files, also of a task that runs; with --json a line each."""
     checked = check_task_id(task_id)
     with service() as backend:
         _tail(backend.live, checked, files, _Printer(as_json=as_json), lines=lines, follow=follow)
@@ -59,7 +59,7 @@ def logs(  # noqa: PLR0913 - one a command line option
     lines: int,
     as_json: bool,
 ) -> None:
-    """Follows the logs of a task until it ends; Ctrl-C stops that, the task goes on."""
+    """Follow the logs of a task until it ends; Ctrl-C stops that, the task goes on."""
     checked = check_task_id(task_id)
     chosen = LOGS if only_out == only_err else (LOGS[0] if only_out else LOGS[1],)
     printer = _Printer(as_json=as_json, colour=not no_color)
@@ -132,7 +132,7 @@ class _Printer:
 )
 @json_option
 def list_files(*, task_id: str, watch: float | None, as_json: bool) -> None:
-    """Draws the files of a running task as a tree."""
+    """Draw the files of a running task as a tree."""
     while True:
         live_files(task_id, as_json=as_json)
         if watch is None:
@@ -166,7 +166,7 @@ def _plain(found: LiveFiles) -> dict[str, object]:
 @click.argument("task_id", metavar="ID")
 @json_option
 def top(*, task_id: str, as_json: bool) -> None:
-    """Shows the processes on the machine of a running task."""
+    """Show the processes on the machine of a running task."""
     from inductiva_widgets.live.printing import harmless
 
     checked = check_task_id(task_id)
@@ -183,7 +183,7 @@ def top(*, task_id: str, as_json: bool) -> None:
 @click.argument("task_id", metavar="ID")
 @json_option
 def last_modified_file(*, task_id: str, as_json: bool) -> None:
-    """Tells which file a running task wrote last, and when."""
+    """Show which file a running task wrote last, and when."""
     checked = check_task_id(task_id)
     with service() as backend:
         found = backend.live.last_modified_file(checked)

@@ -34,7 +34,7 @@ def cli() -> None:
 
 @cli.group("tasks")
 def tasks() -> None:
-    """List, follow, fetch, kill and resubmit tasks."""
+    """List, submit, follow, fetch, kill and resubmit tasks."""
 
 
 @cli.group("auth")

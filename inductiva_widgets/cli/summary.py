@@ -1,76 +1,24 @@
-"""A task as text: its row in the list, and all there is to say about it."""
+"""All there is to say about a task, as text."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from inductiva_widgets.formats import file_size, parse_time, safe_text
+from inductiva_widgets.tasks.rows import MISSING, moment
 
 if TYPE_CHECKING:
     import datetime as dt
 
     from inductiva_widgets.api.models import Operation, StatusChange, TaskRecord
 
-__all__ = ["COLUMNS", "row", "summary"]
+__all__ = ["summary"]
 
-COLUMNS = (
-    "ID",
-    "SIMULATOR",
-    "STATUS",
-    "SUBMITTED",
-    "STARTED",
-    "COMPUTATION TIME",
-    "RESOURCE TYPE",
-)
-MISSING = "n/a"
 UNTIL_END = "N/A until task ends"
-CELL = 40  # characters of a name in the list; `tasks info` shows more
-
-
-def row(record: TaskRecord, now: dt.datetime) -> tuple[str, ...]:
-    """The cells of `COLUMNS`, harmless on any terminal. A `*` marks a time that still grows."""
-    seconds = record.computation_seconds(now)
-    grows = not record.is_terminated and record.metrics.computation_seconds is None
-    duration = None if seconds is None else f"{'*' * grows}{_clock(seconds)}"
-    cells = (
-        record.task_id,
-        record.simulator,
-        record.alias,
-        _moment(record.input_submit_time),
-        _moment(record.start_time),
-        duration,
-        _resource(record),
-    )
-    return tuple(safe_text(cell, CELL) if cell else MISSING for cell in cells)
-
-
-def _clock(seconds: float) -> str:
-    """`0:03:12`, as the service's command line writes it; hours may exceed 99."""
-    whole = max(0, round(min(seconds, 1e12)))
-    return f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}"
-
-
-def _moment(text: str | None) -> str | None:
-    moment = parse_time(text)
-    if moment is None:
-        return None
-    try:
-        return moment.astimezone().strftime("%d/%m, %H:%M:%S")
-    except (OverflowError, ValueError, OSError):  # years 1 and 9999 have no local time
-        return moment.strftime("%d/%m, %H:%M:%S")
-
-
-def _resource(record: TaskRecord) -> str | None:
-    machine = record.executer
-    if machine is None:
-        return None
-    hosts = machine.n_mpi_hosts or 1
-    words = [machine.host_type, machine.type_name, f"x{hosts}" if hosts > 1 else None]
-    return " ".join(word for word in words if word)
 
 
 def summary(record: TaskRecord, now: dt.datetime) -> str:
-    """Everything about a task, as the contract prints it (section 12)."""
+    """Everything about a task, laid out as the official client prints it."""
     lines = [f"Task status: {record.alias}"]
     detail = record.error_detail or (record.executer.error_detail if record.executer else None)
     if detail:
@@ -93,12 +41,12 @@ def summary(record: TaskRecord, now: dt.datetime) -> str:
 
 
 def _change(record: TaskRecord, change: StatusChange, now: dt.datetime) -> list[str]:
-    ended = _moment(change.end_timestamp) is not None
+    ended = moment(change.end_timestamp) is not None
     duration = f"{_seconds(change.timestamp, change.end_timestamp, now)} s"
     if not ended:
         duration = "" if record.is_terminated else "(ongoing)"
     alias = change.alias or change.status or MISSING
-    lines = [f"\t{alias:<25} at {_moment(change.timestamp) or MISSING:<20} {duration}"]
+    lines = [f"\t{alias:<25} at {moment(change.timestamp) or MISSING:<20} {duration}"]
     shown = [(step, text) for step in change.operations if (text := _step(change, step))]
     for place, (step, text) in enumerate(shown):
         mark = "└" if place == len(shown) - 1 else "├"

@@ -25,3 +25,7 @@ __all__ = [
     "to_csv",
     "to_parquet",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -89,7 +89,7 @@ def gantt(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
 
 
 def cost_by(frame: pd.DataFrame, by: str = "machine_type", ax: Axes | None = None) -> Axes:
-    """What tasks cost together, by the values of a column; the dearest at the top.
+    """What tasks cost together, by the values of a column; the most expensive at the top.
 
     Args:
         frame: Of `tasks.list`. Tasks without a told cost are counted beside the bar, not priced.

@@ -144,7 +144,13 @@ def peek(chunk: Chunk) -> pd.DataFrame:
 def task_frame(
     records: Sequence[TaskRecord], now: dt.datetime, query: Mapping[str, object]
 ) -> pd.DataFrame:
-    """One row a task, in the order given; see `join`."""
+    """One row a task, in the order given; the columns of `tasks.list`.
+
+    Args:
+        records: Of the tasks.
+        now: The service's clock: times that still grow are told up to it.
+        query: What was asked for, as `attrs["query"]` keeps it.
+    """
     return join([chunk_of(records)], now, query, distinct=False)
 
 
@@ -159,7 +165,7 @@ def _elapsed(arrays: Mapping[str, Any], now: dt.datetime) -> Any:  # noqa: ANN40
     seconds[np.isnat(started)] = np.nan
     told = np.asarray(arrays["computation_time"], dtype="m8[us]")
     found = np.where(np.isnat(told), spans(np.maximum(seconds, 0.0)), told)
-    found[np.asarray(arrays["is_final"], dtype="bool")] = np.timedelta64("NaT")
+    found[np.asarray(arrays["is_final"], dtype="bool")] = np.timedelta64("NaT", "us")
     return found
 
 

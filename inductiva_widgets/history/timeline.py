@@ -23,6 +23,10 @@ def timeline_frame(records: Sequence[TaskRecord], now: dt.datetime) -> pd.DataFr
 
     The phases are those of `inductiva_widgets.phases`: the present one of a running task has no
     end, and its duration counts until `now`.
+
+    Args:
+        records: Of the tasks, with their history.
+        now: The service's clock.
     """
     rows = [(record.task_id, phase) for record in records for phase in phases(record, now)]
     found = [phase for _, phase in rows]

@@ -37,7 +37,8 @@ from inductiva_widgets.lab import NAME
 from inductiva_widgets.lab.accounts import KeyExistsError, key_source, set_key
 from inductiva_widgets.lab.backends import KnownBackends, Place
 from inductiva_widgets.lab.streams import Pages, PageStream
-from inductiva_widgets.service.protocol import decode_frame, encode_frame, service_error
+from inductiva_widgets.service.packing import decode_frame, encode_frame
+from inductiva_widgets.service.summaries import service_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -139,7 +140,7 @@ class _Handler(APIHandler):
 
 
 class CallHandler(_Handler):
-    """Calls of views; the body and the answer are frames of `service/protocol.py`."""
+    """Calls of views; the body and the answer are frames of `service/packing.py`."""
 
     @web.authenticated
     @authorized

@@ -20,7 +20,8 @@ from inductiva_widgets.notebook.table import TaskTable
 from inductiva_widgets.notebook.view_code import in_marimo
 from inductiva_widgets.notebook.widgets import TaskMonitor, as_task, task_summary_dict
 from inductiva_widgets.service.dispatch import service_of
-from inductiva_widgets.service.protocol import BackendName, record_summary
+from inductiva_widgets.service.protocol import BackendName
+from inductiva_widgets.service.summaries import record_summary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

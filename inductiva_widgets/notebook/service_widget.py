@@ -28,7 +28,7 @@ from inductiva_widgets.notebook.view_code import (
     loader,
     whole_style,
 )
-from inductiva_widgets.service.protocol import service_error
+from inductiva_widgets.service.summaries import service_error
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,7 +11,8 @@ import traitlets
 from inductiva_widgets.errors import UserInputError
 from inductiva_widgets.notebook.service_widget import ServiceWidget
 from inductiva_widgets.service.dispatch import service_of
-from inductiva_widgets.service.protocol import selected_indices, task_summary
+from inductiva_widgets.service.packing import selected_indices
+from inductiva_widgets.service.summaries import task_summary
 from inductiva_widgets.task import Task
 
 if TYPE_CHECKING:

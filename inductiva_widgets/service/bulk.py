@@ -20,13 +20,8 @@ from inductiva_widgets.errors import (
     NotFoundError,
     UserInputError,
 )
-from inductiva_widgets.service.protocol import (
-    BatchFailure,
-    BatchProgress,
-    BatchState,
-    TaskKill,
-    service_error,
-)
+from inductiva_widgets.service.protocol import BatchFailure, BatchProgress, BatchState, TaskKill
+from inductiva_widgets.service.summaries import service_error
 from inductiva_widgets.task import Task
 from inductiva_widgets.task.files import outputs_missing
 from inductiva_widgets.tasks.killing import kill_each

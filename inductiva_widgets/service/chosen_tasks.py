@@ -10,13 +10,9 @@ import msgspec
 from inductiva_widgets.api.client import check_task_id
 from inductiva_widgets.errors import UserInputError
 from inductiva_widgets.formats import iso
-from inductiva_widgets.service.protocol import (
-    BackendName,
-    TaskCollection,
-    TaskSummary,
-    pack_tasks,
-    record_summary,
-)
+from inductiva_widgets.service.packing import pack_tasks
+from inductiva_widgets.service.protocol import BackendName, TaskCollection, TaskSummary
+from inductiva_widgets.service.summaries import record_summary
 from inductiva_widgets.service.tasks import listed_count
 from inductiva_widgets.tasks.details import records_by_id
 

@@ -10,17 +10,15 @@ import msgspec
 from inductiva_widgets.api.client import check_task_id
 from inductiva_widgets.errors import InductivaWidgetsError, NotFoundError, UserInputError
 from inductiva_widgets.formats import safe_text, short_id
-from inductiva_widgets.service import tasks
-from inductiva_widgets.service.protocol import (
-    ComparedInputs,
-    InputDifference,
-    service_error,
-)
+from inductiva_widgets.service.protocol import ComparedInputs, InputDifference, TaskComparison
+from inductiva_widgets.service.summaries import service_error
+from inductiva_widgets.service.tasks import state_of
 from inductiva_widgets.task import Task
 
 if TYPE_CHECKING:
     from inductiva_widgets.backend import Backend
     from inductiva_widgets.service.details import DetailCommands
+    from inductiva_widgets.service.protocol import TaskDetails, TaskSummary
 
 __all__ = ["CompareCommands"]
 
@@ -57,15 +55,17 @@ class CompareCommands:
         with ThreadPoolExecutor(2, thread_name_prefix="inductiva-compare") as pool:
             told = list(pool.map(self._facts, ids))
             inputs = list(pool.map(self._inputs, ids))
-        return {
-            "tasks": [task for task, _ in told],
-            "details": [details for _, details in told],
-            "inputs": msgspec.to_builtins(_compared(*inputs)),
-        }
+        comparison: dict[str, Any] = msgspec.to_builtins(
+            TaskComparison(
+                tasks=[task for task, _ in told],
+                details=[details for _, details in told],
+                inputs=_compared(*inputs),
+            )
+        )
+        return comparison
 
-    def _facts(self, task_id: str) -> tuple[dict[str, Any], dict[str, Any]]:
-        params = {"task_id": task_id}
-        return tasks.get_task(self._backend, params), self._details.details(params)
+    def _facts(self, task_id: str) -> tuple[TaskSummary, TaskDetails]:
+        return state_of(self._backend, task_id), self._details.of(task_id)
 
     def _inputs(self, task_id: str) -> Files | InductivaWidgetsError:
         try:

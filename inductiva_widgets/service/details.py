@@ -18,7 +18,7 @@ from inductiva_widgets.service.protocol import (
     LogEnd,
     MachineFacts,
     Money,
-    PhaseMessage,
+    Phase,
     TaskDetails,
     TaskFailure,
 )
@@ -60,6 +60,14 @@ class DetailCommands:
         self._groups: dict[str, tuple[float, MachineGroup | None, float | None]] = {}
 
     def details(self, params: dict[str, Any]) -> dict[str, Any]:
+        """Phases and facts of a task, as `of`; `refresh` may ask the service."""
+        task_id = check_task_id(params.get("task_id"))
+        told: dict[str, Any] = msgspec.to_builtins(
+            self.of(task_id, refresh=bool(params.get("refresh")))
+        )
+        return told
+
+    def of(self, task_id: str, *, refresh: bool = False) -> TaskDetails:
         """Phases and facts of a task, from what is known.
 
         With `refresh` the service is asked for the task, unless somebody did so a moment ago: any
@@ -68,15 +76,14 @@ class DetailCommands:
         Raises:
             InductivaWidgetsError: Nothing is known, and the service does not tell.
         """
-        task_id = check_task_id(params.get("task_id"))
-        record = self._record(task_id, refresh=bool(params.get("refresh")))
+        record = self._record(task_id, refresh=refresh)
         group, price = self._group(record)
         machine_type = record.machine_type or (group.machine_type if group else None)
         clock = self._backend.client.clock
-        details = TaskDetails(
+        return TaskDetails(
             task_id=task_id,
             phases=[
-                PhaseMessage(
+                Phase(
                     kind=phase.kind,
                     label=phase.label,
                     start=iso(phase.start) or "",
@@ -108,8 +115,6 @@ class DetailCommands:
             },
             refresh_in_s=self._refresh_s if _has_several_commands(record) else None,
         )
-        told: dict[str, Any] = msgspec.to_builtins(details)
-        return told
 
     def failure(self, params: dict[str, Any]) -> dict[str, Any]:
         """Why a task ended badly, with the end of its log, read by ranges of its archive.

@@ -17,7 +17,7 @@ import msgspec
 
 from inductiva_widgets.api.client import check_task_id
 from inductiva_widgets.errors import UserInputError
-from inductiva_widgets.service.protocol import task_summary
+from inductiva_widgets.service.summaries import task_summary
 from inductiva_widgets.service.tasks import TaskListFeed
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ import msgspec
 from inductiva_widgets.api.client import check_task_id
 from inductiva_widgets.errors import NotFoundError
 from inductiva_widgets.formats import iso, safe_text
-from inductiva_widgets.service.live_messages import LiveFiles, LiveTop, NewestFile, TopProcess
+from inductiva_widgets.service.protocol import LiveFiles, LiveTop, NewestFile, TopProcess
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -22,15 +22,15 @@ from inductiva_widgets.errors import InductivaWidgetsError
 from inductiva_widgets.live import LiveEnd, LiveState
 from inductiva_widgets.log_progress import LogProgress
 from inductiva_widgets.service.events import Listener
-from inductiva_widgets.service.live_messages import (
+from inductiva_widgets.service.logs import LOGS
+from inductiva_widgets.service.protocol import (
     FollowState,
     LogChunk,
-    LogNews,
-    ProgressNews,
+    LogEvent,
+    ProgressEvent,
     SimulatedTime,
 )
-from inductiva_widgets.service.logs import LOGS
-from inductiva_widgets.service.protocol import service_error
+from inductiva_widgets.service.summaries import service_error
 from inductiva_widgets.task import Task
 
 if TYPE_CHECKING:
@@ -314,7 +314,7 @@ class _Feed:
             if new and not is_early:
                 self._progress_told_s = now_s
                 self._progresses.update(dict.fromkeys(new, progress))
-                told = ProgressNews(task_id=self._task_id, progress=progress)
+                told = ProgressEvent(task_id=self._task_id, progress=progress)
                 news.extend((listener, told) for listener in new)
             return news, len(ready) < len(self._texts) or (bool(new) and is_early)
 
@@ -324,7 +324,7 @@ class _Feed:
             self._unread, self._look_letters = "", LOOK_LETTERS
         return _told(self._progress.current)
 
-    def _text_news(self, place: int, told: str) -> LogNews | None:
+    def _text_news(self, place: int, told: str) -> LogEvent | None:
         """What a listener has not read yet: the newest of it, as much as one delivery may hold."""
         taken: list[_Piece] = []
         letters = 0
@@ -337,7 +337,7 @@ class _Feed:
         if not taken and state == told:
             return None
         error = self._over.get(STDOUT) if state == "unavailable" else None
-        return LogNews(
+        return LogEvent(
             task_id=self._task_id,
             feed=self._name,
             state=state,

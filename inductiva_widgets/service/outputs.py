@@ -18,15 +18,10 @@ from inductiva_widgets.errors import (
     UserInputError,
 )
 from inductiva_widgets.outputs.check import local_states
+from inductiva_widgets.service.packing import pack_listing, selected_indices
 from inductiva_widgets.service.preview import previewed
-from inductiva_widgets.service.protocol import (
-    DownloadProgress,
-    FileListing,
-    LocalFiles,
-    pack_listing,
-    selected_indices,
-    service_error,
-)
+from inductiva_widgets.service.protocol import DownloadProgress, FileListing, LocalFiles
+from inductiva_widgets.service.summaries import service_error
 from inductiva_widgets.task import Task
 from inductiva_widgets.task.files import outputs_missing
 

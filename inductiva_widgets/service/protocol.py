@@ -1,4 +1,4 @@
-"""Messages between a view and the service behind it, whatever carries them.
+"""The messages between a view and the service behind it, whatever carries them: types only.
 
 Mirrors `js/src/protocol.ts`; both sides read the golden files in `tests/golden/protocol/`.
 Times are ISO 8601 UTC strings, sizes bytes, durations seconds; `None` is unknown.
@@ -6,27 +6,12 @@ Times are ISO 8601 UTC strings, sizes bytes, durations seconds; `None` is unknow
 
 from __future__ import annotations
 
-import gzip
-import io
-import re
-import struct
-import zlib
-from array import array
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Literal
 
 import msgspec
 
-from inductiva_widgets.api.models import TaskRecord, status_info
 from inductiva_widgets.causes import Cause  # noqa: TC001 - msgspec reads annotations
-from inductiva_widgets.errors import InductivaWidgetsError, UserInputError
-from inductiva_widgets.formats import iso, safe_text
-
-if TYPE_CHECKING:
-    import datetime as dt
-    from collections.abc import Iterable, Sequence
-
-    from inductiva_widgets.backend import Backend
-    from inductiva_widgets.watch import Observation
+from inductiva_widgets.phases import Kind as PhaseKind  # noqa: TC001 - as above
 
 __all__ = [
     "TASK_COLUMNS",
@@ -35,12 +20,18 @@ __all__ = [
     "BatchProgress",
     "BatchState",
     "ComparedInputs",
+    "Cost",
     "DownloadProgress",
     "FileListing",
     "FilePreview",
+    "FollowState",
     "InputDifference",
+    "LiveFiles",
+    "LiveTop",
     "LocalFiles",
+    "LogChunk",
     "LogEnd",
+    "LogEvent",
     "LogFile",
     "LogPart",
     "LogRange",
@@ -50,31 +41,21 @@ __all__ = [
     "MachineFacts",
     "MachineMetrics",
     "Money",
-    "PhaseMessage",
+    "NewestFile",
+    "Phase",
     "PreviewKind",
+    "ProgressEvent",
     "ServiceError",
+    "SimulatedTime",
     "Stale",
     "TaskCollection",
+    "TaskComparison",
     "TaskDetails",
     "TaskFailure",
     "TaskKill",
     "TaskSummary",
-    "decode_frame",
-    "encode_frame",
-    "pack_listing",
-    "pack_tasks",
-    "selected_indices",
-    "service_error",
-    "task_summary",
+    "TopProcess",
 ]
-
-MAX_FILES = 10_000_000  # more than any view can hold: bounds what a selection may unpack to
-NEWLINE_MARK = "\u2424"  # stands for a newline inside a file name, which separates names
-# What a page would not show, or let turn the letters around it: control characters, marks of
-# direction, and those without width but the joiners that some writings and pictures need.
-_UNSEEN = re.compile(
-    "[\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff]"
-)
 
 
 class ServiceError(msgspec.Struct, frozen=True):
@@ -101,11 +82,16 @@ class Stale(msgspec.Struct, frozen=True):
     retry_in_s: float | None
 
 
-class Cost(msgspec.Struct, frozen=True):
-    """Money in a currency that the service named."""
+class Money(msgspec.Struct, frozen=True):
+    """An amount in a currency that the service named."""
 
     amount: float
     currency: str
+
+
+class Cost(Money, frozen=True):
+    """What a task has cost by now, or in all."""
+
     is_final: bool
 
 
@@ -140,17 +126,10 @@ class TaskSummary(msgspec.Struct, frozen=True, kw_only=True):
     stale: Stale | None = None
 
 
-class Money(msgspec.Struct, frozen=True):
-    """An amount in a currency that the service named."""
-
-    amount: float
-    currency: str
-
-
-class PhaseMessage(msgspec.Struct, frozen=True, kw_only=True):
+class Phase(msgspec.Struct, frozen=True, kw_only=True):
     """One phase of a task's life, as `phases.Phase`, with stamps as text."""
 
-    kind: str
+    kind: PhaseKind
     label: str
     start: str
     end: str | None
@@ -180,7 +159,7 @@ class TaskDetails(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     task_id: str
-    phases: list[PhaseMessage]
+    phases: list[Phase]
     commands: list[str]
     cause: Cause | None
     cost_per_hour: Money | None
@@ -338,6 +317,101 @@ class FilePreview(msgspec.Struct, frozen=True, kw_only=True):
     limit: int
 
 
+# `lost`: the connection is gone and is tried again. `unavailable`: the log cannot be followed.
+FollowState = Literal["connecting", "following", "lost", "ended", "unavailable"]
+
+
+class LogChunk(msgspec.Struct, frozen=True):
+    """Whole lines of a log, joined by newlines.
+
+    `line` is the number of the first one, from 0 since following began: what is missing between
+    two chunks was more than could be sent.
+    """
+
+    name: str
+    line: int
+    text: str
+
+
+class LogEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """What was written lately, in the order in which it came. `feed` names what `line` counts in.
+
+    `error` says why the logs are unavailable.
+    """
+
+    kind: Literal["log"] = "log"
+    task_id: str
+    feed: str
+    state: FollowState
+    error: ServiceError | None
+    chunks: list[LogChunk]
+
+
+class SimulatedTime(msgspec.Struct, frozen=True):
+    """How far a simulation is in its own time; `None` is not known."""
+
+    value: float
+    end: float | None
+    unit: str
+    seconds_left: float | None
+
+
+class ProgressEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """What the log tells of the progress by now; `None`: nothing."""
+
+    kind: Literal["progress"] = "progress"
+    task_id: str
+    progress: SimulatedTime | None
+
+
+class NewestFile(msgspec.Struct, frozen=True):
+    """The file written last, and how long ago at `as_of`."""
+
+    name: str
+    seconds_ago: float
+
+
+class LiveFiles(msgspec.Struct, frozen=True, kw_only=True):
+    """Files that a running task has by now.
+
+    `sizes` is `None` where they are not told. `left_out` more files than are named. Nothing
+    written for `quiet_after_s` is worth a word; `usual_s` is the usual time between two writes.
+    """
+
+    task_id: str
+    files: list[str]
+    sizes: list[int] | None
+    left_out: int
+    newest: NewestFile | None
+    usual_s: float | None
+    quiet_after_s: float
+    as_of: str
+
+
+class TopProcess(msgspec.Struct, frozen=True):
+    """A process or thread of the machine; `cpu` in percent of one processor, `memory` of all."""
+
+    pid: int
+    user: str
+    cpu: float
+    memory: float
+    time: str
+    command: str
+
+
+class LiveTop(msgspec.Struct, frozen=True, kw_only=True):
+    """What `top` says of a running task's machine: the leading processes, and the whole."""
+
+    task_id: str
+    load: list[float]
+    cpu_percent: float | None
+    memory_bytes: int | None
+    memory_used_bytes: int | None
+    processes: list[TopProcess]
+    left_out: int
+    as_of: str
+
+
 class TaskCollection(msgspec.Struct, frozen=True, kw_only=True):
     """Description of a packed frame of tasks: `count` of the `total` that there are."""
 
@@ -348,12 +422,42 @@ class TaskCollection(msgspec.Struct, frozen=True, kw_only=True):
     server_now: str
 
 
+# What a list shows of a task, searches in and groups by.
+TASK_COLUMNS = (
+    "task_id",
+    "simulator",
+    "project",
+    "status",
+    "status_alias",
+    "is_terminal",
+    "is_killable",
+    "machine_type",
+    "created_at",
+    "submitted_at",
+    "computation_started_at",
+    "computation_ended_at",
+    "ended_at",
+    "computation_seconds",
+    "cost",
+    "output_files",
+    "output_packed_bytes",
+)
+
+
 class TaskKill(msgspec.Struct, frozen=True):
     """How the kill of one task among several ended; `error` with `failed` only."""
 
     task_id: str
     outcome: Literal["killed", "pending", "already-ended", "failed"]
     error: ServiceError | None = None
+
+
+class TaskComparison(msgspec.Struct, frozen=True):
+    """Two tasks beside each other; lists have two members, in the order asked for."""
+
+    tasks: list[TaskSummary]
+    details: list[TaskDetails]
+    inputs: ComparedInputs
 
 
 class InputDifference(msgspec.Struct, frozen=True):
@@ -395,207 +499,3 @@ class BatchProgress(msgspec.Struct, frozen=True, kw_only=True):
     bytes_per_s: float | None
     target: str
     failures: list[BatchFailure] = []
-
-
-def service_error(error: BaseException) -> ServiceError:
-    """What a view may know of an error: ours in full, others by their class only."""
-    if isinstance(error, InductivaWidgetsError):
-        return ServiceError(
-            type(error).__name__, safe_text(error.message, 600), error.hint, error.retryable
-        )
-    return ServiceError(
-        "InternalError",
-        f"Something unexpected happened ({type(error).__name__}).",
-        "Details are in the log of the kernel or of the Jupyter server.",
-    )
-
-
-def task_summary(backend: Backend, seen: Observation) -> TaskSummary:
-    """What the views show of an observation."""
-    now = backend.client.clock.now()
-    name = BackendName(backend.id, backend.name)
-    stale = None
-    if seen.stale is not None:
-        error = service_error(seen.stale.error)
-        stale = Stale(iso(seen.stale.since) or "", error, seen.stale.retry_in_s)
-    # Nothing known yet: a summary of nothing but the error.
-    record = seen.record or TaskRecord(task_id=seen.task_id)
-    return record_summary(name, record, (seen.as_of, now), seen.tasks_ahead, stale)
-
-
-def record_summary(
-    backend: BackendName,
-    record: TaskRecord,
-    clocks: tuple[dt.datetime, dt.datetime],
-    tasks_ahead: int | None = None,
-    stale: Stale | None = None,
-) -> TaskSummary:
-    """What the views show of a record; `clocks` is when it was said, and the service's now.
-
-    Its words come from elsewhere: what cannot be seen in them is written as an escape.
-    """
-
-    def stamp(field: str) -> str | None:
-        return iso(record.time(field))
-
-    known = status_info(record.status)
-    # Some ends are explained by the machine only (`executer.error_detail`).
-    detail = record.error_detail or (record.executer.error_detail if record.executer else None)
-    cost = record.estimated_computation_cost
-    return TaskSummary(
-        task_id=record.task_id,
-        backend=backend,
-        simulator=record.simulator and safe_text(record.simulator),
-        project=record.project and safe_text(record.project),
-        status=record.status,
-        status_alias=safe_text(record.alias),
-        is_terminal=record.is_terminated,
-        is_killable=known.killable and not record.is_terminated,
-        tasks_ahead=tasks_ahead,
-        machine_type=record.machine_type and safe_text(record.machine_type),
-        machine_group=record.machine_group_name and safe_text(record.machine_group_name),
-        created_at=stamp("create_time"),
-        submitted_at=stamp("input_submit_time"),
-        started_at=stamp("start_time"),
-        computation_started_at=stamp("computation_start_time"),
-        computation_ended_at=stamp("computation_end_time"),
-        ended_at=stamp("end_time"),
-        computation_seconds=record.metrics.computation_seconds,
-        # The service gives all amounts in US dollars.
-        cost=None if cost is None else Cost(cost, "USD", record.is_terminated),
-        error_detail=detail and safe_text(detail, 600),
-        output_files=record.metrics.output_total_files,
-        output_size_bytes=record.metrics.output_size_bytes,
-        output_packed_bytes=record.metrics.output_zipped_size_bytes,
-        as_of=iso(clocks[0]) or "",
-        server_now=iso(clocks[1]) or "",
-        stale=stale,
-    )
-
-
-# What a list shows of a task, searches in and groups by.
-TASK_COLUMNS = (
-    "task_id",
-    "simulator",
-    "project",
-    "status",
-    "status_alias",
-    "is_terminal",
-    "is_killable",
-    "machine_type",
-    "created_at",
-    "submitted_at",
-    "computation_started_at",
-    "computation_ended_at",
-    "ended_at",
-    "computation_seconds",
-    "cost",
-    "output_files",
-    "output_packed_bytes",
-)
-
-
-def pack_tasks(tasks: Iterable[tuple[TaskSummary, dict[str, str]]]) -> bytes:
-    """Tasks and their notes as gzip of a JSON object: a list for each of `TASK_COLUMNS`.
-
-    The values are those of `TaskSummary`; the notes are the column `metadata`.
-    """
-    rows = list(tasks)
-    columns: dict[str, list[Any]] = {
-        name: [getattr(summary, name) for summary, _ in rows] for name in TASK_COLUMNS
-    }
-    columns["metadata"] = [notes or None for _, notes in rows]
-    return gzip.compress(msgspec.json.encode(columns), compresslevel=1, mtime=0)
-
-
-def pack_listing(
-    names: Sequence[str], sizes: Iterable[float], packed_sizes: Iterable[float]
-) -> tuple[int, bytes]:
-    """The bulk of a listing as gzip: `(bytes of the names, packed frame)`.
-
-    Layout: UTF-8 names joined by newlines, zero padded to 8 bytes; then sizes and packed sizes as
-    little-endian float64. 100,000 names take 1.1 MB this way (`benchmarks/RESULTS.md`).
-    """
-    # One look at all of them: nearly always there is nothing to be made visible.
-    seen = names if "".join(names).isprintable() else map(_seen_name, names)
-    text = "\n".join(seen)
-    # Lone surrogates cannot travel as UTF-8.
-    encoded = text.encode("utf-8", "replace")
-    columns = array("d", sizes), array("d", packed_sizes)
-    if struct.pack("=d", 1.0) != struct.pack("<d", 1.0):
-        for column in columns:
-            column.byteswap()
-    padding = bytes(-len(encoded) % 8)
-    raw = b"".join((encoded, padding, columns[0].tobytes(), columns[1].tobytes()))
-    return len(encoded), gzip.compress(raw, compresslevel=1, mtime=0)
-
-
-def _seen_name(name: str) -> str:
-    """A name as views show it: a visible sign for each letter that cannot be seen."""
-    return name if name.isprintable() else _UNSEEN.sub(_sign, name)
-
-
-def _sign(match: re.Match[str]) -> str:
-    code = ord(match[0])
-    if match[0] == "\n":
-        return NEWLINE_MARK
-    # Unicode has pictures of the first of them; all else is what no letter stands for.
-    return chr(0x2400 + code) if code < 0x20 else "\ufffd"
-
-
-def selected_indices(buffer: bytes, count: int) -> list[int]:
-    """Positions of the set bits, bit i of byte i >> 3, lowest first.
-
-    Raises:
-        UserInputError: The bit set does not belong to a listing of `count` files.
-    """
-    if not 0 <= count <= MAX_FILES:
-        raise UserInputError("The selection belongs to no list of files.")
-    size = (count + 7) // 8
-    try:
-        # One byte more than right is asked for, so that a bomb is seen without being unpacked.
-        with gzip.GzipFile(fileobj=io.BytesIO(buffer)) as stream:
-            bits = stream.read(size + 1)
-    except (OSError, EOFError, zlib.error) as error:
-        raise UserInputError("The selection that the view sent cannot be read.") from error
-    if len(bits) != size:
-        raise UserInputError("The selection belongs to another list of files.")
-    return [
-        index
-        for position, byte in enumerate(bits)
-        if byte
-        for index in range(position * 8, min(position * 8 + 8, count))
-        if byte >> (index & 7) & 1
-    ]
-
-
-_NO_FRAME = (struct.error, AttributeError, TypeError, ValueError, OverflowError)
-_NO_JSON = (msgspec.MsgspecError, RecursionError)
-
-
-def encode_frame(header: dict[str, Any], buffers: Sequence[bytes] = ()) -> bytes:
-    """A message with its buffers as one body: header length (uint32), header (JSON), buffers."""
-    sizes = [len(buffer) for buffer in buffers]
-    text = msgspec.json.encode({**header, "buffers": sizes})
-    return b"".join((struct.pack("<I", len(text)), text, *buffers))
-
-
-def decode_frame(body: bytes) -> tuple[dict[str, Any], list[bytes]]:
-    """Inverse of `encode_frame`.
-
-    Raises:
-        UserInputError: Not such a frame.
-    """
-    try:
-        (length,) = struct.unpack_from("<I", body)
-        header = msgspec.json.decode(body[4 : 4 + length])
-        sizes = [int(size) for size in header.pop("buffers", [])]
-    except (*_NO_FRAME, *_NO_JSON) as error:
-        raise UserInputError("The request is no message of a view.") from error
-    if min(sizes, default=0) < 0 or 4 + length + sum(sizes) != len(body):
-        raise UserInputError("The request's buffers do not have the sizes that it says.")
-    buffers, start = [], 4 + length
-    for size in sizes:
-        buffers.append(body[start : start + size])
-        start += size
-    return header, buffers

@@ -17,14 +17,8 @@ from inductiva_widgets.errors import (
     UserInputError,
 )
 from inductiva_widgets.formats import iso
-from inductiva_widgets.service.protocol import (
-    BackendName,
-    Stale,
-    TaskSummary,
-    record_summary,
-    service_error,
-    task_summary,
-)
+from inductiva_widgets.service.protocol import BackendName, Stale, TaskSummary
+from inductiva_widgets.service.summaries import record_summary, service_error, task_summary
 from inductiva_widgets.task import Task
 from inductiva_widgets.watch import KEY_LOOK_S, STEPS_S
 
@@ -35,7 +29,7 @@ if TYPE_CHECKING:
     from inductiva_widgets.api.models import TaskPage
     from inductiva_widgets.backend import Backend
 
-__all__ = ["TaskListFeed", "get_task", "kill_task", "list_tasks", "listed_count"]
+__all__ = ["TaskListFeed", "get_task", "kill_task", "list_tasks", "listed_count", "state_of"]
 
 MAX_LISTED = 500
 FOLLOWED = 100
@@ -43,13 +37,24 @@ KILL_WAIT_S = 1.0
 
 
 def get_task(backend: Backend, params: dict[str, Any]) -> dict[str, Any]:
-    """State of one task; asks the service unless an answer is at hand."""
+    """State of one task, as `state_of`; with `refresh` the service is asked anyway."""
     task_id = check_task_id(params.get("task_id"))
-    seen = None if params.get("refresh") else backend.watcher.latest(task_id)
+    summary: dict[str, Any] = msgspec.to_builtins(
+        state_of(backend, task_id, refresh=bool(params.get("refresh")))
+    )
+    return summary
+
+
+def state_of(backend: Backend, task_id: str, *, refresh: bool = False) -> TaskSummary:
+    """State of one task; asks the service unless an answer is at hand.
+
+    Raises:
+        InductivaWidgetsError: The task is not known, or the service does not tell.
+    """
+    seen = None if refresh else backend.watcher.latest(task_id)
     if seen is None or seen.record is None:
         seen = backend.watcher.refresh(task_id, retry=False)
-    summary: dict[str, Any] = msgspec.to_builtins(task_summary(backend, seen))
-    return summary
+    return task_summary(backend, seen)
 
 
 def kill_task(backend: Backend, params: dict[str, Any]) -> dict[str, Any]:

@@ -1,10 +1,10 @@
 """Submitting a task: its description checked, its inputs packed, sent and confirmed.
 
-Source: the contract, section 9. The sequence is that of the official client, so that both send
-the same bodies for the same run.
+Requests and their order are those of the official client, so that both send the same bodies for
+the same run.
 """
 
-from inductiva_widgets.submit.again import changed, check_changes
+from inductiva_widgets.submit.again import Changes, changed, check_changes
 from inductiva_widgets.submit.description import Command, Description, check_metadata
 from inductiva_widgets.submit.inputs import (
     check_inputs,
@@ -15,6 +15,7 @@ from inductiva_widgets.submit.inputs import (
 from inductiva_widgets.submit.plan import DryRun, Prepared, prepare, rehearse, send
 
 __all__ = [
+    "Changes",
     "Command",
     "Description",
     "DryRun",

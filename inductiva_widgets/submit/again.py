@@ -2,24 +2,37 @@
 
 from __future__ import annotations
 
-import difflib
-from dataclasses import fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
-from inductiva_widgets.errors import UserInputError
+from inductiva_widgets.errors import UserInputError, unexpected
 from inductiva_widgets.formats import short_id
 from inductiva_widgets.submit.description import SIMULATOR, Description
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    import os
+    from collections.abc import Mapping, Sequence
 
     from inductiva_widgets.api.models import TaskRecord
+    from inductiva_widgets.submit.description import Command
 
-__all__ = ["CHANGES", "changed", "check_changes"]
+__all__ = ["Changes", "changed", "check_changes"]
 
-CHANGES = tuple(
-    sorted({field.name for field in fields(Description)} - {"extra"} | {"input_dir", "dry_run"})
-)
+
+class Changes(TypedDict, total=False):
+    """What may be another when a task is sent again; left out, it is as it was."""
+
+    commands: Sequence[Command]
+    input_dir: str | os.PathLike[str] | None
+    simulator: str | None
+    machine_group: str | None
+    container_image: str | None
+    project: str | None
+    time_to_live_s: float | None
+    input_resources: Sequence[str]
+    resubmit_on_preemption: bool
+    metadata: Mapping[str, str] | None
+
+
 _OWN = ("sim_dir", "container_image", "commands")  # of `extra_params`: said by other fields
 _COMMAND_FIELDS = ("cmd", "prompts", "mpi_config", "env")
 
@@ -31,10 +44,8 @@ def check_changes(changes: Mapping[str, object]) -> None:
         TypeError: An unknown name, with the closest one, as for any function.
     """
     for name in changes:
-        if name not in CHANGES:
-            close = difflib.get_close_matches(name, CHANGES, n=1)
-            hint = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(CHANGES)}."
-            raise TypeError(f"resubmit() got an unexpected change {name!r}; {hint}")
+        if name not in Changes.__annotations__:
+            raise unexpected("resubmit", name, {*Changes.__annotations__, "dry_run"})
 
 
 def changed(record: TaskRecord, changes: Mapping[str, Any]) -> Description:

@@ -29,6 +29,8 @@ class TaskFacts:
 
     It holds nothing that goes stale by itself: what the service last said lives in the backend's
     watcher.
+
+    Everything that asks the service raises as `refresh` does.
     """
 
     def __init__(self, task_id: str, *, backend: Backend | None = None) -> None:
@@ -61,7 +63,14 @@ class TaskFacts:
         return seen.record if seen and seen.record and not seen.is_brief else self.refresh()
 
     def refresh(self) -> TaskRecord:
-        """Asks the service for everything about the task now."""
+        """Asks the service for everything about the task now.
+
+        Raises:
+            NotFoundError: This account has no such task.
+            AuthenticationError: The key is refused.
+            ServiceConnectionError: No answer, again after all retries.
+            ServerError: The service failed, again after all retries.
+        """
         record = self.backend.watcher.refresh(self._id).record
         if record is None:  # an observation without error always has one
             raise AssertionError
@@ -74,7 +83,7 @@ class TaskFacts:
     def get_status(self) -> str:
         """Status code now, e.g. `submitted`, `computation-started`, `success`.
 
-        Asks the service unless the task is known to have ended.
+        Asks the service unless the task is known to have ended, and raises as `refresh`.
         """
         record = self._final() or self.refresh()
         return record.status

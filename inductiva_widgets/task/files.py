@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 from inductiva_widgets.api.stored import StoredLink
 from inductiva_widgets.errors import (
-    InductivaWidgetsError,
     NotFoundError,
     OutputsNotReadyError,
     UserInputError,
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
     from inductiva_widgets.outputs.files import OutputInfo
     from inductiva_widgets.outputs.rehearsal import DownloadPlan
 
-__all__ = ["TaskFiles"]
+__all__ = ["TaskFiles", "output_place", "outputs_missing"]
 
 
 class TaskFiles(TaskFacts):
@@ -218,7 +217,7 @@ class TaskFiles(TaskFacts):
             return known
         from inductiva_widgets.outputs.engine import Outputs
 
-        link = StoredLink(self.backend.client, self.output_place)
+        link = StoredLink(self.backend.client, lambda: output_place(self))
         made = Outputs(self.backend.client.links, link)
         with self._lock:
             self._outputs = self._outputs or made
@@ -233,26 +232,9 @@ class TaskFiles(TaskFacts):
         link = StoredLink(self.backend.client, self._input_place)
         return Outputs(self.backend.client.links, link, layout=INPUTS)
 
-    def output_place(self) -> tuple[str, str | None]:
-        """Path and region of the output archive in the storage, as the service says."""
-        record = self.info
-        return record.storage_output_path or f"{self._id}/output.zip", record.storage_region
-
     def remove_remote_files(self) -> None:
         """Deletes the task's stored inputs and outputs. They cannot be brought back."""
         self.backend.client.remove(f"{self._id}/", region=self.info.storage_region)
-
-    def outputs_missing(self) -> InductivaWidgetsError:
-        """Why there is no archive: not ended yet, or ended without one."""
-        record = self._final() or self.refresh()
-        if record.is_terminated:
-            return OutputsNotReadyError(
-                f"Task {short_id(self._id)} ended as {record.alias} without output files."
-            )
-        return OutputsNotReadyError(
-            f"Task {short_id(self._id)} is {record.alias}: its outputs come when it ends.",
-            hint="Wait for it with task.wait().",
-        )
 
     def _input_place(self) -> tuple[str, str | None]:
         record = self.info
@@ -277,7 +259,26 @@ class TaskFiles(TaskFacts):
         except NotFoundError as error:
             if error.missing:
                 raise
-            raise self.outputs_missing() from None
+            raise outputs_missing(self) from None
+
+
+def output_place(task: TaskFacts) -> tuple[str, str | None]:
+    """Path and region of the output archive in the storage, as the service says."""
+    record = task.info
+    return record.storage_output_path or f"{task.id}/output.zip", record.storage_region
+
+
+def outputs_missing(task: TaskFacts) -> OutputsNotReadyError:
+    """Why there is no archive: not ended yet, or ended without one."""
+    has_ended, record = task.is_terminal(), task.info  # what was just asked is not asked again
+    if has_ended:
+        return OutputsNotReadyError(
+            f"Task {short_id(task.id)} ended as {record.alias} without output files."
+        )
+    return OutputsNotReadyError(
+        f"Task {short_id(task.id)} is {record.alias}: its outputs come when it ends.",
+        hint="Wait for it with task.wait().",
+    )
 
 
 def _brought(

@@ -6,9 +6,10 @@ import asyncio
 import contextlib
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from inductiva_widgets.ending import (
+    ONLY_SENDS,
     KillOutcome,
     Waiting,
     check_timeout,
@@ -35,8 +36,12 @@ from inductiva_widgets.task.live import TaskLive
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from typing_extensions import Unpack
+
+    from inductiva_widgets import TaskMonitor
     from inductiva_widgets.backend import Backend
     from inductiva_widgets.outputs.files import OutputFiles
+    from inductiva_widgets.submit import Changes, DryRun
 
 __all__ = ["Task"]
 
@@ -59,8 +64,15 @@ class Task(TaskLive):
         self._is_tied = False  # inside `sync_context`
 
     def get_output(self) -> OutputFiles:
-        """Waits for the end, then gives the outputs as files that are read where they are."""
-        self.wait()
+        """Waits for the end, then gives the outputs as files that are read where they are.
+
+        Raises:
+            OutputsNotReadyError: The task ended without output files.
+            NotFoundError: There is no such task.
+            AuthenticationError: The key is refused.
+        """
+        if self._final() is None:
+            self.wait()
         with self._archive() as outputs:
             return outputs.files()
 
@@ -135,8 +147,9 @@ class Task(TaskLive):
 
         Raises:
             ApiError: The service refused, or failed again after all attempts.
+            UserInputError: `wait_timeout` is no number of seconds; no request has left then.
         """
-        check_timeout("wait_timeout", wait_timeout)
+        check_timeout("wait_timeout", wait_timeout, none=ONLY_SENDS)
         record = self._final()
         if record is not None:
             return outcome(record.status, ended_before=True)
@@ -174,25 +187,33 @@ class Task(TaskLive):
         except InductivaWidgetsError as error:
             host().say(f"Task {short_id(self._id)} could not be killed and may go on: {error}")
 
-    def resubmit(self, **changes: Any) -> Any:  # noqa: ANN401 - as tasks.submit
+    @overload
+    def resubmit(self, *, dry_run: Literal[False] = ..., **changes: Unpack[Changes]) -> Task: ...
+
+    @overload
+    def resubmit(self, *, dry_run: Literal[True], **changes: Unpack[Changes]) -> DryRun: ...
+
+    def resubmit(self, *, dry_run: bool = False, **changes: Unpack[Changes]) -> Task | DryRun:
         """Submits the task again and returns the new one; this one stays as it is.
 
-        Inputs, commands, image, group and notes are the same, except for the changes named: the
-        arguments of `tasks.submit`, also `input_dir` and `dry_run`. A time limit is not told by
-        the service: name it again with `time_to_live_s`.
+        Args:
+            dry_run: Sends nothing; returns a `DryRun` that tells what would be sent.
+            changes: Arguments of `tasks.submit`, `input_dir` as well. What is not named stays:
+                inputs, commands, image, group and notes. A time limit is not told by the
+                service: name it again with `time_to_live_s`.
 
         Raises:
+            TypeError: A change that `tasks.submit` has not.
             NotFoundError: The inputs are not stored any more, or the group is gone.
             UserInputError: A change cannot work, or the commands are not known any more.
         """
         check_changes(changes)
         backend = self.backend
         has_folder, folder = "input_dir" in changes, check_inputs(changes.pop("input_dir", None))
-        only_told = changes.pop("dry_run", False)
         record = self.refresh()
         description = changed(record, changes)
         body = description.body(is_local=backend.is_local)
-        if only_told:
+        if dry_run:
             inputs = f"the folder {folder.absolute()}" if folder else "none"
             inputs = inputs if has_folder else f"those of task {self._id}"
             return rehearse(backend, prepare(backend, description, body), inputs)
@@ -204,9 +225,10 @@ class Task(TaskLive):
 
     # -- display ----------------------------------------------------------------------------
 
-    def monitor(self) -> Any:  # noqa: ANN401 - a widget class that is imported at first use
+    def monitor(self) -> TaskMonitor:
         """A live view of the task that Python can follow: `.selected`, `.status`."""
-        return host().monitor(self)
+        shown: TaskMonitor = host().monitor(self)
+        return shown
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:  # noqa: ANN401 - IPython's protocol
         return host().task_bundle(self, **kwargs)

@@ -15,12 +15,13 @@ from inductiva_widgets.errors import (
     RemoteChangedError,
     UserInputError,
 )
-from inductiva_widgets.formats import safe_text
+from inductiva_widgets.formats import counted, safe_text
 from inductiva_widgets.outputs.kept import KeptFiles
 from inductiva_widgets.outputs.listing import check_filenames
 from inductiva_widgets.outputs.pick import Ends, pick
 from inductiva_widgets.outputs.remote import RemoteArchive
 from inductiva_widgets.outputs.stop import Stop
+from inductiva_widgets.task.files import output_place, outputs_missing
 from inductiva_widgets.task.host import host
 from inductiva_widgets.tasks.by_task import why_not
 from inductiva_widgets.tasks.chosen import chosen_tasks
@@ -100,7 +101,8 @@ def collect(  # noqa: PLR0913 - the words of one sentence, all but two by name
     frame.attrs = {"filename": filename, "errors": work.errors}
     if work.errors:
         host().say(
-            f"{len(work.errors)} of {len(wanted)} tasks gave no {safe_text(filename)}: "
+            f"{len(work.errors)} of {counted(len(wanted), 'task')} could not give"
+            f" {safe_text(repr(filename))}: "
             'the frame\'s .attrs["errors"] says why.'
         )
     return frame
@@ -203,14 +205,14 @@ class _Collection:
         except NotFoundError as error:
             if error.missing:
                 raise
-        place = task.output_place()
+        place = output_place(task)
         try:
             if place != usual:
                 return self._picked_at(task, place)
         except NotFoundError as error:
             if error.missing:
                 raise
-        raise task.outputs_missing()
+        raise outputs_missing(task)
 
     def _picked_at(self, task: Task, place: tuple[str, str | None]) -> bytes:
         client = task.backend.client

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from inductiva_widgets.errors import InductivaWidgetsError, NotFoundError
-from inductiva_widgets.formats import file_size, safe_text, text_table
+from inductiva_widgets.formats import counted, file_size, safe_text, text_table
 from inductiva_widgets.outputs.listing import check_filenames
+from inductiva_widgets.task.files import outputs_missing
 from inductiva_widgets.task.host import host
 from inductiva_widgets.tasks.by_task import ByTask, why_not
 from inductiva_widgets.tasks.chosen import chosen_tasks
@@ -16,16 +17,15 @@ from inductiva_widgets.tasks.spread import spread
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from pathlib import Path
 
     from inductiva_widgets.backend import Backend
     from inductiva_widgets.outputs.download import Download
-    from inductiva_widgets.outputs.progress import Progress
     from inductiva_widgets.outputs.rehearsal import DownloadPlan
     from inductiva_widgets.task import Task
 
-__all__ = ["DownloadPlans", "DownloadReport", "TaskDownload", "download"]
+__all__ = ["DownloadPlans", "DownloadReport", "SideBySide", "TaskDownload", "download", "of_task"]
 
 AT_ONCE = 8
 CONNECTIONS = 16  # of all downloads together: as many as a session keeps
@@ -70,7 +70,7 @@ class DownloadReport(ByTask[TaskDownload]):
             for task_id, one in self.items()
         ]
         done = len(self) - len(self.failed)
-        head = f"{done} of {len(self)} tasks complete"
+        head = f"{done} of {counted(len(self), 'task')} complete"
         return f"{head}\n{_table(('Task', 'Files', 'Size', 'Folder, or what is missing'), rows)}"
 
 
@@ -117,8 +117,9 @@ class DownloadPlans(ByTask["DownloadPlan"]):
             for task_id, plan in self.items()
         ]
         rows += [(task_id, "–", "–", "–", why) for task_id, why in self.errors.items()]
+        files = counted(len(self.names), "file")
         packed = f"{file_size(self.packed_bytes)} ({file_size(self.bytes)} unpacked)"
-        head = f"Nothing was fetched. A download would fetch {len(self.names)} files, {packed}:"
+        head = f"Nothing was fetched. A download would fetch {files}, {packed}:"
         return f"{head}\n{_table(('Task', 'Files', 'Size', 'Packed', 'Remarks'), rows)}"
 
 
@@ -196,35 +197,74 @@ def _folder(task: Task, root: str | os.PathLike[str] | None) -> Path:
     return task.output_dir(root) / task.id / "outputs"
 
 
-@dataclass(slots=True)
-class _Sum:
-    """Bytes of the downloads that have ended: they themselves hold more than is worth keeping."""
+class SideBySide:
+    """Downloads of several tasks at the same time. What their threads share is under one lock.
 
-    bytes: int = 0
-    bytes_done: int = 0
+    Args:
+        tasks: In the order in which they are begun.
 
-    def add(self, progress: Progress) -> None:
-        self.bytes += progress.bytes_done  # what it did not fetch, nobody waits for
-        self.bytes_done += progress.bytes_done
+    Attributes:
+        connections: How many each of them may use.
+    """
+
+    def __init__(self, tasks: Collection[Task]) -> None:
+        self._tasks = tasks
+        self._at_once = min(AT_ONCE, len(tasks))
+        self.connections = max(2, CONNECTIONS // max(1, self._at_once))
+        self._lock = threading.Lock()
+        self._running: set[Download] = set()
+        self._ended_bytes = 0  # of downloads that are over: they hold more than is worth keeping
+        self._is_stopped = False
+
+    def each(self, act: Callable[[Task], None], look: Callable[[], None]) -> None:
+        """Calls `act` for each task, as `spread` does; what it raises cancels all downloads."""
+        spread(self._tasks, act, at_once=self._at_once, look=look, stop=self._cancel)
+
+    def follow(self, download: Download) -> None:
+        """Waits for a download, and raises what it raises."""
+        with self._lock:
+            self._running.add(download)
+            if self._is_stopped:
+                download.cancel(keep_received=True)
+        try:
+            download.result()
+        finally:
+            with self._lock:
+                self._running.discard(download)
+                self._ended_bytes += download.progress.bytes_done
+
+    def bytes(self) -> tuple[int, int]:
+        """Bytes fetched so far, and those wanted; what a failed one did not fetch is in neither."""
+        with self._lock:
+            now, ended = [one.progress for one in self._running], self._ended_bytes
+        done = ended + sum(one.bytes_done for one in now)
+        return done, ended + sum(one.bytes for one in now)
+
+    def _cancel(self) -> None:
+        with self._lock:
+            self._is_stopped = True
+            running = list(self._running)
+        for download in running:
+            download.cancel(keep_received=True)
 
 
 class _Batch:
-    """One call. What its threads share is guarded by one lock."""
+    """One call. Each of its threads writes the entries of its own tasks only."""
 
     def __init__(self, folders: Mapping[Task, Path], how: Mapping[str, Any]) -> None:
         self._folders = folders
         self._how = how
-        self._lock = threading.Lock()
-        self._running: set[Download] = set()
-        self._ended = _Sum()
+        self._together = SideBySide(folders)
         self._results: dict[str, TaskDownload] = {}
         self._plans: dict[str, DownloadPlan] = {}
         self._errors: dict[str, str] = {}
-        self._is_stopped = False
 
     def rehearsed(self) -> DownloadPlans:
         bar = host().ProgressBar(total=len(self._folders), unit="task")
-        self._spread(self._plan, lambda: bar.show(len(self._plans) + len(self._errors)), bar)
+        try:
+            self._together.each(self._plan, lambda: bar.show(len(self._plans) + len(self._errors)))
+        finally:
+            bar.close()
         plans, errors = self._plans, self._errors
         return DownloadPlans(
             {task.id: plans[task.id] for task in self._folders if task.id in plans},
@@ -235,86 +275,53 @@ class _Batch:
         bar = host().ProgressBar(unit="B", unit_scale=True)
 
         def look() -> None:
-            with self._lock:
-                now: list[Progress | _Sum] = [self._ended, *(one.progress for one in self._running)]
-                ended = len(self._results)
-            note = f"{ended} of {len(self._folders)} tasks"
-            bar.show(sum(one.bytes_done for one in now), sum(one.bytes for one in now), note)
+            bar.show(*self._together.bytes(), f"{len(self._results)} of {len(self._folders)} tasks")
 
         try:
-            self._spread(self._download, look, bar)
+            self._together.each(self._download, look)
         except KeyboardInterrupt:
-            done = sum(not one.error for one in self._results.values())
+            done = sum(not one.error for one in [*self._results.values()])
             host().say(
                 f"Stopped: {done} of {len(self._folders)} tasks are complete; "
                 "the same call goes on with the rest."
             )
             raise
-        return DownloadReport({task.id: self._results[task.id] for task in self._folders})
-
-    def _spread(
-        self,
-        act: Callable[[Task], None],
-        look: Callable[[], None],
-        bar: Any,  # noqa: ANN401 - a tqdm
-    ) -> None:
-        threads = min(AT_ONCE, len(self._folders))
-        try:
-            spread(self._folders, act, at_once=threads, look=look, stop=self._cancel)
         finally:
             bar.close()
+        return DownloadReport({task.id: self._results[task.id] for task in self._folders})
 
     def _plan(self, task: Task) -> None:
         try:
             plan = task.outputs.plan_download(self._folders[task], **self._how)
         except InductivaWidgetsError as error:
-            with self._lock:
-                self._errors[task.id] = why_not(_of_task(task, error))
+            self._errors[task.id] = why_not(of_task(task, error))
         else:
-            with self._lock:
-                self._plans[task.id] = plan
+            self._plans[task.id] = plan
 
     def _download(self, task: Task) -> None:
         error: InductivaWidgetsError | None = None
         download = task.outputs.start_download(
-            self._folders[task],
-            connections=max(2, CONNECTIONS // min(AT_ONCE, len(self._folders))),
-            **self._how,
+            self._folders[task], connections=self._together.connections, **self._how
         )
-        with self._lock:
-            self._running.add(download)
-            if self._is_stopped:
-                download.cancel(keep_received=True)
         try:
-            download.result()
+            self._together.follow(download)
         except InductivaWidgetsError as raised:
-            error = _of_task(task, raised)
+            error = of_task(task, raised)
         delivered = [file for file in download.files if file.state in ("verified", "skipped")]
-        result = TaskDownload(
+        self._results[task.id] = TaskDownload(
             task.id,
             download.path if delivered or error is None else None,
             len(delivered),
             sum(file.size for file in delivered),
             why_not(error) if error else "",
         )
-        with self._lock:
-            self._results[task.id] = result
-            self._running.discard(download)
-            self._ended.add(download.progress)
-
-    def _cancel(self) -> None:
-        with self._lock:
-            self._is_stopped = True
-            running = list(self._running)
-        for download in running:
-            download.cancel(keep_received=True)
 
 
-def _of_task(task: Task, error: InductivaWidgetsError) -> InductivaWidgetsError:
+def of_task(task: Task, error: InductivaWidgetsError) -> InductivaWidgetsError:
     """No archive is told as what it means for the task."""
     if isinstance(error, NotFoundError) and not error.missing:
         try:
-            return task.outputs_missing()
+            return outputs_missing(task)
         except InductivaWidgetsError as unknown:
             return unknown
     return error

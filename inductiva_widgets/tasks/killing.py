@@ -9,7 +9,14 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from inductiva_widgets.ending import KillOutcome, Waiting, all_followed, check_timeout, outcome
+from inductiva_widgets.ending import (
+    ONLY_SENDS,
+    KillOutcome,
+    Waiting,
+    all_followed,
+    check_timeout,
+    outcome,
+)
 from inductiva_widgets.errors import InductivaWidgetsError
 from inductiva_widgets.task.host import host
 from inductiva_widgets.tasks.by_task import ByTask, why_not
@@ -100,7 +107,7 @@ def kill(
     Raises:
         UserInputError: An argument cannot be meant; no request has left then.
     """
-    check_timeout("wait_timeout", wait_timeout)
+    check_timeout("wait_timeout", wait_timeout, none=ONLY_SENDS)
     chosen = chosen_tasks(tasks, backend)
     done: dict[str, Result] = {}
     try:

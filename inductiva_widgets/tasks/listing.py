@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, overload
 from inductiva_widgets import backend as backends
 from inductiva_widgets.api.client import MAX_PAGE
 from inductiva_widgets.errors import UserInputError
+from inductiva_widgets.formats import text_table
 from inductiva_widgets.task import Task
 from inductiva_widgets.task.host import host
-from inductiva_widgets.tasks import paging
+from inductiva_widgets.tasks import paging, rows
 from inductiva_widgets.tasks.choice import (
     Choice,
     check_last_n,
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     from inductiva_widgets.history.frames import Chunk
 
 __all__ = ["TaskList", "fetch_records", "frame", "get"]
+
+SHOWN = 20  # tasks of a list as text
 
 
 class TaskList(list[Task]):
@@ -91,7 +94,28 @@ class TaskList(list[Task]):
         return _frame_of(owners[0], [task.id for task in self], metadata=False)
 
     def __repr__(self) -> str:
-        return "\n".join(repr(task) for task in self) or "<no tasks>"
+        """The first tasks as the command line lists them; of what was said of them, no request."""
+        if not self:
+            return "<no tasks>"
+        said = {task.id: self._said_of(task) for task in self[:SHOWN]}
+        more = [f"… and {len(self) - SHOWN} more"] if len(self) > SHOWN else []
+        if not any(said.values()):
+            return f"TaskList of {len(self)}: {', '.join([*said, *more])}"
+        now = self.as_of or dt.datetime.now(dt.timezone.utc)
+        unknown = (rows.MISSING,) * (len(rows.COLUMNS) - 1)
+        lines = [
+            rows.row(record, now) if record else (task_id, *unknown)
+            for task_id, record in said.items()
+        ]
+        return "\n".join([text_table(rows.COLUMNS, lines), *more])
+
+    def _said_of(self, task: Task) -> TaskRecord | None:
+        """What was said of a task last: when it was listed, or since."""
+        seen, listed = task._seen(), self.listed.get(task.id)  # noqa: SLF001 - asks for nothing
+        if seen is None or seen.record is None:
+            return listed
+        is_older = listed is not None and self.as_of is not None and seen.as_of <= self.as_of
+        return listed if is_older else seen.record
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:  # noqa: ANN401 - IPython's protocol
         return host().list_bundle(self, **kwargs)

@@ -52,6 +52,8 @@ def wait_all(
     check_timeout("timeout", timeout)
     named = named_tasks(tasks, backend)
     chosen = list({task.id: task for task in named}.values())
+    if not chosen:
+        return []
     end = _end(timeout)
     with Endings(chosen) as endings, host().waiting_for_many(endings.standing) as look:
         while endings.left:

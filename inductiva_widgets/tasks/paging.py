@@ -6,7 +6,8 @@ import itertools
 import logging
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from inductiva_widgets.errors import BadPayloadError
 
@@ -24,7 +25,8 @@ THREADS = 10  # 10,000 tasks at 80 ms are the first page and two rounds of ten
 T = TypeVar("T")
 
 
-class Page(NamedTuple, Generic[T]):
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
     """One page: the ids on it, how many rows it had, and the total that it told."""
 
     total: int

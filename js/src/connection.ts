@@ -15,6 +15,7 @@ import type {
 } from "./protocol";
 
 export interface CallOptions {
+  /** Ends the waiting for an answer, not the work on it. */
   signal?: AbortSignal;
   buffers?: readonly ArrayBuffer[];
   /**
@@ -178,10 +179,7 @@ export class KernelConnection implements Connection {
     const id = `${this.#prefix}-${this.#count}`;
     const timer = setTimeout(() => options.onWaiting?.(true), ACK_MS);
     const { promise, resolve, reject } = deferred<Reply<Method>>();
-    const onAbort = () => {
-      this.#send({ kind: "cancel", id });
-      pending.settle(new DOMException("cancelled", "AbortError"));
-    };
+    const onAbort = () => pending.settle(new DOMException("cancelled", "AbortError"));
     const pending: PendingCall = {
       message: { kind: "call", id, method, params },
       buffers: options.buffers ?? [],

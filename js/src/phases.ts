@@ -1,6 +1,6 @@
 /** What the phase strip draws: pure, from the phases that the service tells. */
 import { formatClock, formatDuration, formatStamp } from "./format";
-import type { Phase, TaskSummary } from "./protocol";
+import type { Phase, PhaseKind, TaskSummary } from "./protocol";
 
 /** How a segment looks: hatched, grey, now, ran, ended well, ended badly, to come, not known. */
 export type Look = "wait" | "prep" | "run" | "cmd" | "ok" | "bad" | "next" | "unsure";
@@ -151,7 +151,7 @@ function weight(seconds: number, total: number): number {
   return total > 0 ? Math.max(0.3, 10 * Math.sqrt(seconds / total)) : 1;
 }
 
-const LOOKS: Record<Phase["kind"], Look> = {
+const LOOKS: Record<PhaseKind, Look> = {
   waiting: "prep",
   queue: "wait",
   preparing: "prep",
@@ -261,14 +261,14 @@ function baseName(path: string): string {
 
 /** Phases by the task's own stamps, as long as the service has not told better: no commands. */
 export function phasesOfSummary(task: TaskSummary): Phase[] {
-  const marks: [Phase["kind"], string, string | null][] = [
+  const marks: [PhaseKind, string, string | null][] = [
     ["waiting", "Input", task.created_at],
     ["queue", "Queue", task.submitted_at],
     ["preparing", "Prepare", task.started_at],
     ["computing", "Compute", task.computation_started_at],
     ["packing", "Pack", task.computation_ended_at],
   ];
-  const known = marks.filter((mark): mark is [Phase["kind"], string, string] => mark[2] !== null);
+  const known = marks.filter((mark): mark is [PhaseKind, string, string] => mark[2] !== null);
   return known.map(([kind, label, start], index) => {
     const end = known[index + 1]?.[2] ?? task.ended_at;
     const seconds = end === null ? 0 : Math.max(0, (Date.parse(end) - Date.parse(start)) / 1000);

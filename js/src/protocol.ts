@@ -32,6 +32,17 @@ export interface Stale {
   retry_in_s: number | null;
 }
 
+/** An amount in a currency that the service named. */
+export interface Money {
+  amount: number;
+  currency: string;
+}
+
+/** What a task has cost by now, or in all. */
+export interface Cost extends Money {
+  is_final: boolean;
+}
+
 /** All that the views show of a task. Small: it is also what a saved notebook keeps. */
 export interface TaskSummary {
   task_id: string;
@@ -56,7 +67,7 @@ export interface TaskSummary {
   computation_ended_at: string | null;
   ended_at: string | null;
   computation_seconds: number | null;
-  cost: { amount: number; currency: string; is_final: boolean } | null;
+  cost: Cost | null;
   error_detail: string | null;
   output_files: number | null;
   output_size_bytes: number | null;
@@ -159,18 +170,21 @@ export interface FilePreview {
   limit: number;
 }
 
+/** What happens in a phase. */
+export type PhaseKind =
+  | "waiting"
+  | "queue"
+  | "preparing"
+  | "command"
+  | "computing"
+  | "packing"
+  | "stopping"
+  | "lost"
+  | "other";
+
 /** One phase of a task's life, begun already; oldest first. Mirrors `inductiva_widgets/phases.py`. */
 export interface Phase {
-  kind:
-    | "waiting"
-    | "queue"
-    | "preparing"
-    | "command"
-    | "computing"
-    | "packing"
-    | "stopping"
-    | "lost"
-    | "other";
+  kind: PhaseKind;
   /** The word for people: `Queue`, or the command. */
   label: string;
   start: string;
@@ -213,7 +227,7 @@ export interface TaskDetails {
   /** Of a task that did not end well, as far as the record tells. */
   cause: Cause | null;
   /** Of the machine group; `null`: not known, or there is none. */
-  cost_per_hour: { amount: number; currency: string } | null;
+  cost_per_hour: Money | null;
   /** The machine that the group has, also before one picked the task up. */
   machine_type: string | null;
   /** Median of the listed runs of this simulator on this machine type. */
@@ -226,22 +240,25 @@ export interface TaskDetails {
   input_files: string[];
   input_size_bytes: number | null;
   input_packed_bytes: number | null;
-  fee: { amount: number; currency: string } | null;
+  fee: Money | null;
   metadata: Record<string, string>;
   /** The task's stages may be asked for again after this time; `null`: only when its status changes. */
   refresh_in_s: number | null;
+}
+
+/** Last lines of a log. */
+export interface LogEnd {
+  file: string;
+  lines: string[];
+  /** Number of lines in the whole file; `null` when only its end was read. */
+  total: number | null;
 }
 
 /** Last words of a failed task, read by ranges of its archive. */
 export interface TaskFailure {
   cause: Cause | null;
   /** `null`: there is no log, or none that can be read. */
-  tail: {
-    file: string;
-    lines: string[];
-    /** Number of lines in the whole file; `null` when only its end was read. */
-    total: number | null;
-  } | null;
+  tail: LogEnd | null;
 }
 
 /** What one command wrote to a log. */
@@ -276,6 +293,19 @@ export interface LogsOpened {
   logs: LogFile[];
 }
 
+/** What came of a range of a log. */
+export interface LogRange {
+  offset: number;
+  length: number;
+  /** How much can be read in all. */
+  size: number;
+}
+
+/** How many lines a search found. */
+export interface LogsFound {
+  count: number;
+}
+
 export interface MachineColumn {
   name: string;
   /** The chart that it is for; `null`: none that is known. */
@@ -294,6 +324,13 @@ export interface MachineMetrics {
   columns: MachineColumn[];
 }
 
+/** The file written last. */
+export interface NewestFile {
+  name: string;
+  /** At `as_of`. */
+  seconds_ago: number;
+}
+
 /** Files that a running task has by now. */
 export interface LiveFiles {
   task_id: string;
@@ -302,8 +339,7 @@ export interface LiveFiles {
   sizes: number[] | null;
   /** More files than are named. */
   left_out: number;
-  /** The file written last; `seconds_ago` at `as_of`. */
-  newest: { name: string; seconds_ago: number } | null;
+  newest: NewestFile | null;
   /** The usual time between two writes; `null` while it is not known. */
   usual_s: number | null;
   /** Nothing written for so long is worth a word. */
@@ -343,6 +379,9 @@ export interface SimulatedTime {
   unit: string;
   seconds_left: number | null;
 }
+
+/** `lost`: the connection is gone, and is tried again. */
+export type FollowState = "connecting" | "following" | "lost" | "ended" | "unavailable";
 
 /** Whole lines of a log, joined by newlines. */
 export interface LogChunk {
@@ -394,12 +433,17 @@ export interface TaskComparison {
   inputs: ComparedInputs;
 }
 
+/** A file with another content, or that only one of the tasks has: its size is `null` at the other. */
+export interface InputDifference {
+  name: string;
+  sizes: (number | null)[];
+}
+
 /** Inputs by name, size and CRC-32. */
 export interface ComparedInputs {
   /** Number of files that are the same. */
   same: number;
-  /** Files with another content, or that only one of the tasks has: its size is `null` at the other. */
-  differences: { name: string; sizes: (number | null)[] }[];
+  differences: InputDifference[];
   /** More files that differ than are named. */
   left_out: number;
   /** Why the inputs cannot be compared; the rest says nothing then. */
@@ -415,6 +459,12 @@ export interface TaskKill {
 
 export type BatchState = "planned" | "running" | "done" | "failed" | "cancelled";
 
+/** A task of a batch whose files were not all delivered. */
+export interface BatchFailure {
+  task_id: string;
+  error: ServiceError;
+}
+
 /** State of a download of several tasks. Bytes are packed, of the tasks begun so far. */
 export interface BatchProgress {
   batch_id: string;
@@ -427,7 +477,7 @@ export interface BatchProgress {
   bytes_per_s: number | null;
   /** Folder that holds one for each task, as shown to the user. */
   target: string;
-  failures: { task_id: string; error: ServiceError }[];
+  failures: BatchFailure[];
 }
 
 /** Every method: its parameters and its result. Buffers are named in the comments. */
@@ -439,15 +489,15 @@ export interface Methods {
   "task.details": { params: { task_id: string; refresh?: boolean }; result: TaskDetails };
   "task.failure": { params: { task_id: string }; result: TaskFailure };
   "logs.open": { params: { task_id: string; refresh?: boolean }; result: LogsOpened };
-  /** Result buffer 0: at most 1 MB of the text. `size`: how much can be read in all. */
+  /** Result buffer 0: at most 1 MB of the text. */
   "logs.read": {
     params: { task_id: string; revision: string; name: string; offset: number; length: number };
-    result: { offset: number; length: number; size: number };
+    result: LogRange;
   };
   /** Result buffer 0: float64 numbers of lines that hold the query, the first 100,000. */
   "logs.search": {
     params: { task_id: string; revision: string; name: string; query: string };
-    result: { count: number };
+    result: LogsFound;
   };
   "live.files": { params: { task_id: string }; result: LiveFiles };
   "live.top": { params: { task_id: string }; result: LiveTop };
@@ -539,15 +589,18 @@ export interface LogEvent {
   task_id: string;
   /** Names what the numbers of lines count in. */
   feed: string;
-  /** `lost`: the connection is gone, and is tried again. */
-  state: "connecting" | "following" | "lost" | "ended" | "unavailable";
+  state: FollowState;
   /** Why it is unavailable. */
   error: ServiceError | null;
   chunks: LogChunk[];
 }
 
 /** Topic `progress/<task_id>#<view>` carries these while the task runs; `null`: the log tells nothing. */
-export type ProgressEvent = { kind: "progress"; task_id: string; progress: SimulatedTime | null };
+export interface ProgressEvent {
+  kind: "progress";
+  task_id: string;
+  progress: SimulatedTime | null;
+}
 
 /** Topic `notices` carries these, from a Jupyter server only; shown after `notices.seen`. */
 export type NoticeEvent =
@@ -559,7 +612,6 @@ export type NoticeEvent =
 /** View → service. A call repeated with the same id is answered again, not run again. */
 export type ClientMessage =
   | { kind: "call"; id: string; method: Method; params: object }
-  | { kind: "cancel"; id: string }
   | { kind: "subscribe"; topic: string }
   | { kind: "unsubscribe"; topic: string };
 

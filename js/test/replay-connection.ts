@@ -86,6 +86,11 @@ export class ReplayConnection implements Connection {
     return this.#topics.add(topic.replace(/#.*/, ""), onEvent, onGap);
   }
 
+  /** What somebody listens to. */
+  get topics(): string[] {
+    return this.#topics.names;
+  }
+
   /** Delivers the next recorded events. */
   play(count = Number.POSITIVE_INFINITY): void {
     for (const { topic, revision, event } of this.#events.splice(0, count)) {

@@ -71,20 +71,20 @@ export async function listTranscript(tasks: TaskSummary[], total = tasks.length)
     about: "made for a test",
     messages: [
       call("1", "tasks.list"),
-      result("1", { tasks: tasks.slice(0, 100), total }),
+      answer("1", { tasks: tasks.slice(0, 100), total }),
       call("2", "tasks.all"),
       {
-        ...result("2", { count: tasks.length, total, backend, as_of, server_now }),
+        ...answer("2", { count: tasks.length, total, backend, as_of, server_now }),
         buffers: [toBase64(packed)],
       },
     ],
   };
 }
 
-function call(id: string, method: string) {
+export function call(id: string, method: string) {
   return { to: "service", message: { kind: "call", id, method, params: {} } };
 }
 
-function result(id: string, value: object) {
+export function answer(id: string, value: object) {
   return { to: "view", message: { kind: "result", id, result: value } };
 }

@@ -1,9 +1,9 @@
-"""The user's documents as code that runs, and what they print as columns, units and order.
+"""The official pages as code that runs, and what they print as columns, units and order.
 
-The two documents lie in `documents/`, byte for byte. Their code blocks become steps; a substitution
-table puts our words for theirs, each exactly as often as it says. What a document shows and what
-we print become features (`columns`, `sizes`, …): a feature that differs is a difference, and
-`DEVIATIONS` lists every one with its reason.
+*Manage tasks* and *Task management* lie in `documents/`, byte for byte. Their code blocks become
+steps; a substitution table puts our words for theirs, each exactly as often as it says. What a
+document shows and what we print become features (`columns`, `sizes`, …): a feature that differs is
+a difference, and `DEVIATIONS` lists every one with its reason.
 """
 
 from __future__ import annotations
@@ -361,7 +361,7 @@ DEVIATIONS: dict[Difference, str] = {
 }
 
 
-# -- the tables of the documents page ------------------------------------------------------------
+# -- the tables of the page on fidelity ------------------------------------------------------------
 
 
 def state_of_documents() -> str:

@@ -1,4 +1,4 @@
-"""The official client's calls and fields beside ours: data for tests and for the documents.
+"""The official client's calls and fields beside ours: data for tests and for `docs/fidelity.md`.
 
 `differs` is empty where both answer the same. `value`, where given, turns their answer into the one
 that ours must give, for the same task on the same service; its test is `test_same_answers.py`.
@@ -38,7 +38,7 @@ def same(value: Any) -> Any:
 
 
 def clock(seconds: float | None) -> str | None:
-    """`00:03:12`: what the user's documents show for the seconds that theirs answers now."""
+    """`00:03:12`: what the official pages show for the seconds that theirs answers now."""
     if seconds is None:
         return None
     minutes, second = divmod(int(seconds), 60)
@@ -87,13 +87,13 @@ METHODS: list[Mapping] = [
     Mapping(
         "Task.get_machine_type",
         "Task.get_machine_type",
-        "`c2-standard-4`, as the user's documents show; theirs puts the provider in front:"
+        "`c2-standard-4`, as the official pages show; theirs puts the provider in front:"
         " `GCP-c2-standard-4`. Own machines by their name, where theirs says `LOCAL-a`",
     ),
     Mapping(
         "Task.get_computation_time",
         "Task.get_computation_time",
-        "`00:03:12`, as the user's documents show; theirs gives seconds:"
+        "`00:03:12`, as the official pages show; theirs gives seconds:"
         " `Task.computation_time` holds them",
         clock,
     ),
@@ -113,7 +113,7 @@ METHODS: list[Mapping] = [
     Mapping(
         "Task.get_output_info",
         "Task.get_output_info",
-        "all files with their folders, as the user's documents show;"
+        "all files with their folders, as the official pages show;"
         " theirs lists the first level, with folders as entries of 0 bytes",
     ),
     Mapping(
@@ -122,7 +122,11 @@ METHODS: list[Mapping] = [
         "a missing name raises after the others were delivered, files that are there are kept"
         " unless `overwrite` says otherwise; `rm_remote_files` is `remove_remote_files()`",
     ),
-    Mapping("Task.download_inputs", None, "outputs only"),
+    Mapping(
+        "Task.download_inputs",
+        "Task.download_inputs",
+        "as `Task.download_outputs`; the folder is `output_dir`, theirs `input_dir`",
+    ),
     Mapping("Task.get_output_url", None, "links are secrets: downloads ask for them by themselves"),
     Mapping("Task.get_input_url", None, "see above"),
     Mapping(
@@ -231,7 +235,7 @@ FIELDS: list[Field] = [
 
 
 def state_table() -> str:
-    """The calls and fields with their state, as the documents show them."""
+    """The calls and fields with their state, as `docs/fidelity.md` shows them."""
     lines = ["| Official client | Here | How ours differs |", "|---|---|---|"]
     lines += [
         f"| `{one.theirs}` | {f'`{one.ours}`' if one.ours else '–'} | {one.differs or 'the same'} |"

@@ -1,6 +1,6 @@
 """A relay in front of an engine: it notes every request and may change every reply.
 
-What the contract leaves open (its marks (A)) is put here, so that the engine itself has no modes
+What the official client leaves open is put here, so that the engine itself has no modes
 that only tests use.
 """
 

@@ -1,6 +1,7 @@
-"""What the contract leaves open, its marks (A): ours must live with either answer of each.
+"""What is only assumed of the service: ours must live with every answer that it may give.
 
-The relay gives the other answers; the engine has one. A row a mark, a test an answer.
+The official client, from which requests and replies are known, leaves these points open. The engine
+gives one answer, a relay in front of it the others. A row an assumption, a test an answer.
 """
 
 from __future__ import annotations
@@ -33,24 +34,6 @@ if TYPE_CHECKING:
     from relay import Asked, Relay, Reply
 
     from inductiva_widgets.backend import Backend
-
-# Every mark (A) of the contract, in its order: section and words beside it.
-MARKS = [
-    ("1", "400: invalid request, e.g. unknown machine group, kill of a finished task"),
-    ("1", "401 / 403: which of the two"),
-    ("2", "Credits Exhausted"),
-    ("2.1", "the nesting of operations under statuses"),
-    ("3", "storage_path: folder of the task in the user's bucket (first part: the bucket)"),
-    ("5.1", "per_page: default 10"),
-    ("5.1", "project: an unknown one gives an empty list"),
-    ("5.1", "active: only tasks not terminated"),
-    ("5.1", "task_id_filter: substring of the id"),
-    ("5.5", "kill of a terminated task: a server should answer 400"),
-    ("6.1", "URLs expire (time not stated): ask anew on 400/403/410"),
-    ("6.1", "ETag and x-goog-hash may be there"),
-    ("6.2", "contents[].name: folders end with /"),
-    ("6.3", "an empty stored file has no byte: end = start - 1"),
-]
 
 WRITE = """
 import pathlib, random
@@ -94,8 +77,8 @@ class World:
 
 @dataclass
 class Assumption:
-    section: str
-    mark: str
+    place: str
+    words: str
     answers: dict[str, Callable[[], Answer]]
     survives: Callable[[World], None] = field(repr=False)
 
@@ -404,7 +387,8 @@ def without_slashes(listing: dict[str, Any]) -> None:
 
 ROWS = [
     Assumption(
-        *MARKS[0],
+        "an error",
+        "400: invalid request, e.g. unknown machine group, kill of a finished task",
         {
             "400": unchanged,
             "409": lambda: says(KILL, 409, REFUSED, instead_of=400),
@@ -416,7 +400,8 @@ ROWS = [
         a_refusal_is_understood,
     ),
     Assumption(
-        *MARKS[1],
+        "an error",
+        "401 or 403: which of the two",
         {
             "401": unchanged,
             "403": lambda: says(".*", 403, {"detail": "Forbidden"}, instead_of=401),
@@ -424,7 +409,8 @@ ROWS = [
         a_wrong_key_is_an_authentication_error,
     ),
     Assumption(
-        *MARKS[2],
+        "the statuses",
+        "Credits Exhausted",
         {
             "this word": lambda: credits_exhausted("Credits Exhausted"),
             "another": lambda: credits_exhausted("Out of Credits"),
@@ -433,7 +419,8 @@ ROWS = [
         the_end_is_a_failure,
     ),
     Assumption(
-        *MARKS[3],
+        "a task",
+        "the nesting of operations under statuses",
         {
             "nested": unchanged,
             "all under the first": lambda: operations_under(lambda history: history[0]),
@@ -443,7 +430,8 @@ ROWS = [
         the_commands_are_told,
     ),
     Assumption(
-        *MARKS[4],
+        "a task",
+        "storage_path: folder of the task in the user's bucket (first part: the bucket)",
         {
             "with the bucket": lambda: storage_path(lambda _: None),
             "without": lambda: storage_path(
@@ -455,7 +443,8 @@ ROWS = [
         the_outputs_are_found,
     ),
     Assumption(
-        *MARKS[5],
+        "GET /tasks",
+        "per_page: default 10",
         {
             "10": unchanged,
             "1": lambda: default_page(1),
@@ -464,7 +453,8 @@ ROWS = [
         every_task_is_listed,
     ),
     Assumption(
-        *MARKS[6],
+        "GET /tasks",
+        "project: an unknown one gives an empty list",
         {
             "empty list": unchanged,
             "404": lambda: says("/tasks", 404, {"detail": "No such project."}, instead_of=200),
@@ -472,17 +462,20 @@ ROWS = [
         a_project_without_tasks_is_no_crash,
     ),
     Assumption(
-        *MARKS[7],
+        "GET /tasks",
+        "active: only tasks not terminated",
         {"filters": unchanged, "ignored": lambda: without("active")},
         lists_do_not_depend_on("active"),
     ),
     Assumption(
-        *MARKS[8],
+        "GET /tasks",
+        "task_id_filter: substring of the id",
         {"filters": unchanged, "ignored": lambda: without("task_id_filter")},
         lists_do_not_depend_on("task_id_filter"),
     ),
     Assumption(
-        *MARKS[9],
+        "POST /tasks/{id}/kill",
+        "of a terminated task: a server should answer 400",
         {
             "400": unchanged,
             "409": lambda: says(KILL, 409, REFUSED, instead_of=400),
@@ -491,7 +484,8 @@ ROWS = [
         a_finished_task_is_not_killed,
     ),
     Assumption(
-        *MARKS[10],
+        "a signed URL",
+        "expires (time not stated): ask anew on 400, 403, 410",
         {
             f"{code} after {uses} uses": functools.partial(expired, code, uses)
             for code in (400, 403, 410)
@@ -500,7 +494,8 @@ ROWS = [
         a_link_is_asked_for_anew,
     ),
     Assumption(
-        *MARKS[11],
+        "a signed URL",
+        "ETag and x-goog-hash may be there",
         {
             "strong": unchanged,
             "weak": lambda: heads(weak),
@@ -510,7 +505,8 @@ ROWS = [
         the_outputs_come,
     ),
     Assumption(
-        *MARKS[12],
+        "GET /storage/zip-contents",
+        "contents[].name: folders end with /",
         {
             "with slash": unchanged,
             "without": lambda: edits("/storage/zip-contents", without_slashes),
@@ -518,7 +514,8 @@ ROWS = [
         outputs_come_without_asking_for("/storage/zip-contents"),
     ),
     Assumption(
-        *MARKS[13],
+        "GET /storage/zip-file-range",
+        "an empty stored file has no byte: end = start - 1",
         {
             "start - 1": unchanged,
             "start": lambda: edits(
@@ -559,16 +556,15 @@ def world(engine, done, relayed, tmp_path):
     return make
 
 
-def test_there_is_a_row_for_every_mark():
-    assert len(MARKS) == 14
-    assert [(row.section, row.mark) for row in ROWS] == MARKS
+def test_every_assumption_is_tried_with_more_than_one_answer():
+    assert len(ROWS) == 14
     assert all(len(row.answers) >= 2 for row in ROWS)
 
 
 @pytest.mark.parametrize(
     ("row", "answer"),
     [
-        pytest.param(row, answer, id=f"{row.section}: {row.mark[:30]} - {name}")
+        pytest.param(row, answer, id=f"{row.place}: {row.words[:30]} - {name}")
         for row in ROWS
         for name, answer in row.answers.items()
     ],
@@ -579,5 +575,5 @@ def test_ours_lives_with_either_answer(world, row, answer):
 
 @pytest.mark.parametrize("sent", [[None], []])
 def test_a_link_that_is_null_means_that_there_is_no_file(world, sent):
-    """Contract § 6.1: the documented type allows it."""
+    """The official client's type of the reply allows it."""
     a_missing_link_means_no_outputs(world(edits("/storage/signed-urls", lambda _: sent)))

@@ -1,4 +1,4 @@
-"""The user's documents: every code block runs, every print-out is compared."""
+"""The official pages, as they are: every code block runs, every print-out is compared."""
 
 from __future__ import annotations
 

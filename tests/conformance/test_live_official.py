@@ -1,4 +1,4 @@
-"""The official client, unmodified, looks at tasks that run on the local engine (contract § 8)."""
+"""The official client, unmodified, looks at tasks that run on the local engine."""
 
 from __future__ import annotations
 

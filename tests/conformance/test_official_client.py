@@ -266,7 +266,7 @@ def test_it_prints_the_summary(official_run):
 def test_an_unknown_task_is_not_found(official_run):
     assert official_run["unknown_task"] == {
         "get_status": ["NotFoundException", 404],
-        "get_info": ["KeyError", None],  # it looks at no status code there (contract § 5.2)
+        "get_info": ["KeyError", None],  # it looks at no status code there
         "kill": ["NotFoundException", 404],
     }
 

@@ -15,6 +15,7 @@ from mapping import FIELDS, METHODS, clock, state_table
 from relay import route
 
 from inductiva_widgets import tasks
+from inductiva_widgets.api.models import TaskRecord
 from inductiva_widgets.ending import KillOutcome
 from inductiva_widgets.errors import InductivaWidgetsError, NotFoundError
 from inductiva_widgets.outputs.files import OutputInfo
@@ -66,12 +67,22 @@ def test_every_call_of_theirs_is_in_the_table(official_run):
         assert {f"{owner}.{name}" for name in names[owner]} <= listed
 
 
+HOMES = {"Task": Task, "tasks": tasks, "OutputInfo": OutputInfo, "TaskOutputInfo": OutputInfo}
+
+
+def test_what_is_not_here_by_the_table_has_no_namesake_here():
+    for one in METHODS:
+        if one.ours is None:
+            home, _, name = one.theirs.partition(".")
+            assert not hasattr(HOMES[home], name), one.theirs
+    assert not [one.name for one in FIELDS if one.ours is None and hasattr(TaskRecord, one.name)]
+
+
 def test_every_call_of_ours_in_the_table_exists():
-    homes = {"Task": Task, "tasks": tasks, "OutputInfo": OutputInfo}
     for one in METHODS:
         if one.ours and one.ours != "Task.info.storage_path":
             home, _, name = one.ours.partition(".")
-            assert hasattr(homes[home], name), one.ours
+            assert hasattr(HOMES[home], name), one.ours
 
 
 def test_every_call_is_the_same_or_says_how_it_differs():
@@ -356,7 +367,7 @@ def test_the_body_of_a_command_with_mpi_and_prompts_is_theirs(
 def test_the_requests_of_a_submission_come_in_their_order(
     official, official_run, recorded, sent, ids
 ):
-    """Contract § 9: group, project, submit, address, upload, word of it."""
+    """Group, project, submit, address, upload, word of it."""
     requests = sent(
         ["python run.py"], official.home / "in-done", container_image=IMAGE, project="conformance"
     )

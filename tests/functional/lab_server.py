@@ -14,7 +14,7 @@ import requests
 from raw_engine import wait_until
 from tornado.web import RequestHandler
 
-from inductiva_widgets.service.protocol import decode_frame, encode_frame
+from inductiva_widgets.service.packing import decode_frame, encode_frame
 
 TOKEN = "f00d" * 8
 

@@ -34,7 +34,7 @@ from inductiva_widgets.api.sessions import Timeouts
 from inductiva_widgets.backend import Backend
 from inductiva_widgets.errors import InductivaWidgetsError
 from inductiva_widgets.service.dispatch import Service
-from inductiva_widgets.service.protocol import encode_frame
+from inductiva_widgets.service.packing import encode_frame
 
 KEY = "canary-key.0123456789_abcdefghij"
 SIGNATURE = "canarysignature0123456789"

@@ -400,7 +400,7 @@ def test_several_tasks_share_one_bar_that_no_line_breaks(terminal, engine, done_
     assert screen.end() == 0
     assert "2 tasks: 100%" in screen.screen
     for task_id in (done_id, other):
-        line = rf"(^|[\r\n])Downloaded 1 files \(.*\) of task {task_id} to "
+        line = rf"(^|[\r\n])Downloaded 1 file \(.*\) of task {task_id} to "
         assert re.search(line, screen.screen)
 
 
@@ -486,7 +486,31 @@ def test_in_a_pipe_kill_needs_yes_and_waits_for_the_truth(run, engine, running_i
     ]
 
 
-# -- again ---------------------------------------------------------------------------------------
+# -- sent, and sent again ------------------------------------------------------------------------
+
+
+def test_a_task_is_submitted_and_its_dry_run_sends_nothing(run, engine, tmp_path):
+    folder = tmp_path / "case"
+    folder.mkdir()
+    (folder / "run.py").write_text("import sys; print('ran', *sys.argv[1:])")
+    place = ("--machine-group", "local", "--container-image", "docker://inductiva/kutu:test")
+    what = ("tasks", "submit", "python run.py a", "python run.py b", "--input-dir", str(folder))
+
+    nowhere = run(*what)
+    assert nowhere.returncode == 2
+    assert "needs --machine-group and --container-image" in nowhere.stderr
+
+    what = (*what, *place)
+    told = run(*what, "--dry-run")
+    assert "Nothing was sent." in told.stdout
+    assert str(folder) in told.stdout
+
+    said = run(*what, "--simulator", "mine", "--json")
+    made = json.loads(said.stdout)["task_id"]
+    assert engine.finish(made)["simulator"] == "mine"
+    assert "ran a" in engine.output(made)
+    assert "ran b" in engine.output(made)
+    assert run("tasks", "submit", "python run.py | tee", *place).returncode == 2
 
 
 def test_a_task_is_submitted_again_with_the_changes_named(run, engine, done_id):

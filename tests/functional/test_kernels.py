@@ -22,7 +22,7 @@ OTHER_VERSIONS = ("6.31.0", "7.2.0")
 WAIT = """
 import threading, time
 from inductiva_widgets.notebook.pump import comm_pump
-def wait_for(event, seconds=20):
+def wait_for(event, seconds=120):  # longer than any test waits: it is ended, or seen to hang
     end = time.monotonic() + seconds
     with comm_pump() as pump:
         while not event.wait(0.02) and time.monotonic() < end:
@@ -242,11 +242,9 @@ def test_an_interrupt_stops_the_waiting_only_and_says_so(kernel, running, engine
     kernel.call(comm_id, "before")
     kernel.until_comm("ack", id="before")
 
-    start = time.monotonic()
     kernel.interrupt()
     printed, error = kernel.until_done(cell)
 
-    assert time.monotonic() - start < 2.0
     assert error == "KeyboardInterrupt"
     assert "Stopped waiting" in printed
     assert "goes on" in printed
@@ -365,7 +363,7 @@ def on_click(widget, content, buffers):
     threads.add(threading.current_thread() is threading.main_thread())
     widget.send({"kind": "ack", "id": content["name"]})
     if content["name"] == "slow":
-        time.sleep(20)
+        time.sleep(120)
     if content["name"] == "nest":
         wait_for(inner)
         widget.send({"kind": "nested", "id": "over"})
@@ -429,11 +427,9 @@ def test_an_interrupt_while_a_click_is_handled_ends_the_wait(kernel, button, nam
     kernel.click(button, {"name": name})
     kernel.until_comm("ack", id=name)
 
-    start = time.monotonic()
     kernel.interrupt()
     _, error = kernel.until_done(cell)
 
-    assert time.monotonic() - start < 2.0
     assert error == "KeyboardInterrupt"
     kernel.interrupt()  # of an idle kernel
     assert kernel.run("print(clicks)") == f"['{name}']\n"
@@ -470,12 +466,10 @@ def test_a_plain_python_process_waits_and_is_interrupted_as_usual(engine, enviro
     ) as process:
         lines = [process.stdout.readline(), process.stdout.readline()]
         process.send_signal(2)
-        start = time.monotonic()
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=DEADLINE_S)
 
     assert lines[0] == "go\n"
     assert "In Progress" in lines[1] or "tarted" in lines[1]
-    assert time.monotonic() - start < 2.0
     assert "Stopped waiting" in out
     assert err.rstrip().endswith("KeyboardInterrupt")
     assert engine.status(running)["status"] == "computation-started"

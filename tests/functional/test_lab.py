@@ -27,7 +27,7 @@ from inductiva_widgets.errors import UserInputError
 from inductiva_widgets.lab import handlers
 from inductiva_widgets.lab.handlers import EventsHandler
 from inductiva_widgets.lab.streams import QUEUE_LIMIT, Pages, PageStream
-from inductiva_widgets.service.protocol import encode_frame
+from inductiva_widgets.service.packing import encode_frame
 
 LINK = re.compile(rb"signature|X-Goog|token=|[?&]sig=|/storage/", re.IGNORECASE)
 

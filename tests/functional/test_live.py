@@ -147,7 +147,12 @@ def test_the_file_that_was_written_last_is_told(start):
 
     found = wait_until(lambda: (one := newest()).name.endswith("newest.txt") and one)
 
-    assert found.name == f"/workdir/{running.id}/newest.txt"
+    assert found.name == "newest.txt"
+    assert found.path == f"/workdir/{running.id}/newest.txt"
+    assert list(running.task.tail(found.path)) == list(running.task.tail(found.name)) == ["newer"]
+    assert str(running.task.tail(found.name)) == repr(running.task.tail(found.name)) == "newer"
+    with running.task.tail(found.name, follow=True) as followed:
+        assert repr(followed) == "<LiveLines: iterate to follow the file>"
     assert found.age_s >= 0
     assert str(found).startswith(f"Most Recent File: /workdir/{running.id}/newest.txt\n")
     assert "Time Since Last Modification: 0:0" in str(found)

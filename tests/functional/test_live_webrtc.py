@@ -128,7 +128,7 @@ def test_every_question_is_answered_over_one_connection(by_webrtc, started):
 
     assert "stdout.txt" in str(by_webrtc.live.list_files(task_id))
     assert "PID" in by_webrtc.live.top(task_id)
-    assert by_webrtc.live.last_modified_file(task_id).name.startswith(f"/workdir/{task_id}/")
+    assert by_webrtc.live.last_modified_file(task_id).path.startswith(f"/workdir/{task_id}/")
     with pytest.raises(NotFoundError, match=r"no file 'nope\.txt'"):
         by_webrtc.live.tail(task_id, "nope.txt")
     with pytest.raises(NotFoundError):

@@ -25,6 +25,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from lab_server import Server
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -59,8 +60,15 @@ class Row:
     hint: str
 
     def __str__(self) -> str:
-        cells = [self.what, self.says, self.hint]
-        return "| " + " | ".join(re.sub(r"\{\w+\}", "…", cell) for cell in cells) + " |"
+        cells = [self.what, self.says.format_map(Dots()), self.hint.format_map(Dots())]
+        return f"| {' | '.join(cells)} |"
+
+
+class Dots(dict):
+    """Stands for whatever differs from case to case."""
+
+    def __missing__(self, name):
+        return "…"
 
 
 ROWS: list[Row] = []
@@ -273,6 +281,10 @@ def official_task(task_id, host, key):
 # -- key and address -----------------------------------------------------------------------------
 
 KEYS = "Key and address"
+NO_KEY = (
+    "Neither INDUCTIVA_API_KEY nor the file {path} holds one: set the variable, or write the file"
+    " with `inductiva-widgets auth login`."
+)
 
 
 @pytest.mark.fault(89)
@@ -280,15 +292,64 @@ KEYS = "Key and address"
     KEYS,
     "There is no key, and the local engine was not wanted",
     "No API key was found.",
-    "Set INDUCTIVA_API_KEY, or write it with `inductiva-widgets auth login`.",
+    NO_KEY,
 )
-def test_no_key(refused, run, engine):
-    with refused(errors.ConfigurationError):
+def test_no_key(refused, run, engine, home):
+    with refused(errors.ConfigurationError, path=home / ".inductiva" / "api_key"):
         iw.connect(local=False)
 
     assert run("auth", "login", piped=engine.key).code == 0
     with connected(local=False) as backend:
         assert iw.tasks.get(backend=backend) is not None
+
+
+@pytest.mark.fault(89)
+@mistake(
+    KEYS,
+    "`connect(url=…)` names a service, and there is no key for it",
+    "No API key was found.",
+    NO_KEY,
+)
+def test_address_without_a_key(refused, run, engine, home, monkeypatch):
+    monkeypatch.setenv("INDUCTIVA_WIDGETS_LOCAL", "1")  # an argument comes before it
+    with refused(errors.ConfigurationError, path=home / ".inductiva" / "api_key"):
+        iw.connect(url=engine.url)
+    assert iw.local.find() is None
+
+    assert run("auth", "login", piped=engine.key).code == 0
+    with connected(url=engine.url) as backend:
+        assert iw.tasks.get(backend=backend) is not None
+
+
+@pytest.mark.fault(89)
+@mistake(
+    KEYS,
+    "INDUCTIVA_API_URL is set, and there is no key (a line of `iw.connect()`)",
+    "No API key found, so the address in INDUCTIVA_API_URL is not used: tasks run on this machine"
+    " (local engine, {url}).",
+    "Set INDUCTIVA_API_KEY, or write the key with `inductiva-widgets auth login`.",
+)
+def test_address_of_the_environment_without_a_key(request, run, engine, monkeypatch, capsys):
+    monkeypatch.setenv("INDUCTIVA_API_URL", "https://service.test")
+    monkeypatch.setenv("INDUCTIVA_WIDGETS_DATA_DIR", str(engine.data_dir))
+    with connected() as backend:
+        said = request.function.row.says.format(url=backend.config.url)
+    assert capsys.readouterr().out == said + "\n"
+
+    assert run("auth", "login", piped=engine.key).code == 0
+    with connected() as backend:
+        assert backend.config.url_source == "the variable INDUCTIVA_API_URL"
+
+
+@pytest.mark.fault(98)
+@pytest.mark.parametrize("key", [None, "key"])
+def test_a_wrong_address_is_told_with_a_key_and_without(key, monkeypatch):
+    with pytest.raises(errors.ConfigurationError, match="http"):
+        iw.connect(key=key, url="service.test")
+
+    monkeypatch.setenv("INDUCTIVA_API_URL", "service.test")
+    with pytest.raises(errors.ConfigurationError, match="http"):
+        iw.connect(key=key)
 
 
 @pytest.mark.fault(89)
@@ -351,7 +412,7 @@ def test_empty_key(refused, engine, monkeypatch):
     KEYS,
     "Others can read the key file (a warning of `iw.config()`)",
     "Others can read the key file {path}.",
-    "`inductiva-widgets auth login` mends it, and so does `chmod 600 {path}`.",
+    "`inductiva-widgets auth login` fixes it, and so does `chmod 600 {path}`.",
 )
 def test_key_file_readable_by_others(request, home):
     path = home / ".inductiva" / "api_key"
@@ -695,6 +756,21 @@ def test_odd_time_limit(refused, done):
 
 @mistake(
     TASKS,
+    "The `wait_timeout` of a kill is a text or negative",
+    "wait_timeout is {value}, but must be seconds, at least 0.",
+    "wait_timeout=None sends the request and does not wait.",
+)
+def test_odd_time_limit_of_a_kill(refused, running):
+    with refused(errors.UserInputError, value=-1):
+        running.kill(wait_timeout=-1)
+    assert running.is_running()
+
+    assert running.kill(wait_timeout=None) in ("killed", "pending")
+    assert running.wait(timeout=20) == "killed"
+
+
+@mistake(
+    TASKS,
     "The task did not end in the time given",
     "Task {id} did not end within {seconds} s; it goes on.",
     "Wait again, or kill it with task.kill().",
@@ -868,7 +944,7 @@ def test_pattern_with_a_typing_mistake(refused, done):
     OUTPUTS,
     "There is nothing like the name or pattern",
     "Not in the archive: {name}.",
-    "The list of outputs has the names that there are.",
+    "The list of its files shows which names there are.",
 )
 def test_pattern_of_nothing(refused, done):
     with refused(errors.NotFoundError, name="*.hdf5"):
@@ -1374,6 +1450,32 @@ def test_server_extension_missing(request):
     told = re.sub(r"\x1b\[\d*m", "", listed.stdout + listed.stderr)
     assert re.search(r"inductiva_widgets\s+enabled", told)
     assert re.search(r"inductiva_widgets \S+ OK", told)
+
+
+@pytest.mark.fault(109)
+@mistake(
+    HERE,
+    "The package was brought up to date, and the Jupyter server still runs the older one",
+    "The Jupyter server runs {server}, this page has version {page}",
+    "Restart the Jupyter server. If this stays, run `pip install -U inductiva_widgets` where it is"
+    " installed, and restart it again.",
+)
+def test_older_server_extension(request, tmp_path):
+    row = request.function.row
+    source = (REPOSITORY / "js" / "src" / "lab" / "version.ts").read_text("utf-8")
+    assert row.says.format(server="${named(server)}", page="${page}") in source
+    assert row.hint in source
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "sitecustomize.py").write_text(
+        "import inductiva_widgets\ninductiva_widgets.__version__ = '0.0.1'\n"
+    )
+
+    with contextlib.closing(Server(tmp_path, PYTHONPATH=str(tmp_path / "old"))) as server:
+        assert server.backends()["version"] == "0.0.1"
+        server.close()
+        del server.environment["PYTHONPATH"]
+        server.start()
+        assert server.backends()["version"] == iw.__version__
 
 
 # -- the page ------------------------------------------------------------------------------------

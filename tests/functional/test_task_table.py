@@ -15,7 +15,7 @@ from raw_engine import wait_until
 from test_widgets import EVIL, WIDGET_MIME, View, connected, settled
 
 import inductiva_widgets as iw
-from inductiva_widgets import Task, TaskList, TaskTable
+from inductiva_widgets import Task, TaskList, TaskMonitor, TaskTable
 from inductiva_widgets import backend as backends
 from inductiva_widgets.api.models import TaskRecord
 from inductiva_widgets.errors import UserInputError
@@ -151,6 +151,32 @@ def test_events_of_the_list_tell_a_table_of_chosen_tasks_of_these_only(backend, 
 def test_a_table_of_nonsense_is_refused(backend, given):
     with pytest.raises(UserInputError):
         TaskTable(**given, backend=backend)
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [({"lastn": 3}, "'last_n'"), ({"layuot": {}}, "'layout'"), ({"q": 1}, "known")],
+)
+def test_a_misspelt_argument_is_a_type_error_with_the_closest_name(backend, three, given, meant):
+    with pytest.raises(TypeError, match=meant):
+        TaskTable(**given, backend=backend)
+    with pytest.raises(TypeError, match="foo"):
+        TaskMonitor(Task(three[0], backend=backend), foo=1)
+
+
+def test_a_table_says_which_tasks_it_has(backend, three):
+    tables = [
+        TaskTable(last_n=2, status="success", backend=backend),
+        TaskTable(last_n=None, backend=backend, layout={"height": "300px"}),
+        TaskTable([Task(three[0], backend=backend)]),
+    ]
+    assert [repr(table) for table in tables] == [
+        "<TaskTable: newest 2 tasks of local engine, status success>",
+        "<TaskTable: all tasks of local engine>",
+        "<TaskTable: 1 task of local engine>",
+    ]
+    for table in tables:
+        table.close()
 
 
 def test_tasks_of_several_services_are_no_table(engine, backend, three, tmp_path):

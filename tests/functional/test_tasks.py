@@ -1,4 +1,4 @@
-"""The words of the user's documents against the real local engine."""
+"""The words of the official pages against the real local engine."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import datetime as dt
 import os
+import re
 import signal
 import threading
 import time
@@ -18,6 +19,7 @@ from support import backend_at
 
 from inductiva_widgets import backend as backends
 from inductiva_widgets import tasks
+from inductiva_widgets.api.models import TaskRecord
 from inductiva_widgets.errors import (
     ApiError,
     AuthenticationError,
@@ -202,9 +204,53 @@ def test_a_repr_asks_nobody(done_id, backend, scripted, elsewhere):
 
     assert repr(task) == "<Task abc>"
     assert repr(known) == f"<Task {done_id}: success>"
-    assert repr(TaskList([task])) == "<Task abc>"
+    assert repr(TaskList([task, Task("def")])) == "TaskList of 2: abc, def"
+    assert repr(TaskList([Task(f"t{n}") for n in range(25)])).endswith(", t19, … and 5 more")
     assert repr(TaskList()) == "<no tasks>"
+    lines = repr(TaskList([known, task])).splitlines()
+    assert [line.split()[0] for line in lines] == ["ID", done_id, "abc"]
+    assert lines[1].split()[2] == "Success"
+    assert task.outputs.__repr__() == "<output.zip: not listed yet>"
     assert scripted.asked == []
+
+
+def test_a_list_shows_what_was_said_when_it_was_listed_until_more_is_known(backend, done_id):
+    found = tasks.get(last_n=None, backend=backend)
+    place = [task.id for task in found].index(done_id)
+    assert " Success " in repr(found[place : place + 1])
+
+    newer = TaskRecord(task_id=done_id, status="failed", is_terminated=True)
+    listed = TaskList(
+        [Task(done_id, backend=backend)],
+        listed={done_id: newer},
+        as_of=backend.client.clock.now() + dt.timedelta(days=1),
+    )
+    assert " failed" in repr(listed).lower()
+
+
+def test_what_is_known_of_a_task_prints_as_a_table(done):
+    lines = dict(line.split(maxsplit=1) for line in str(done.info).splitlines())
+
+    assert lines["task_id"] == done.id
+    assert lines["status"] == "success"
+    assert float(lines["metrics.computation_seconds"]) >= 0
+    assert "status_history" not in lines
+
+
+def test_the_archives_say_what_they_hold(done):
+    done.get_output_info()
+
+    assert re.fullmatch(r"<output\.zip: \d+ files?, .* K?B>", repr(done.outputs))
+    assert repr(done.inputs) == "<input.zip: not listed yet>"
+
+
+def test_outputs_of_a_task_that_is_known_to_have_ended_are_given_without_a_word(done, capsys):
+    done.get_status()
+    capsys.readouterr()
+
+    assert done.get_output()
+
+    assert capsys.readouterr().out == ""
 
 
 def test_tasks_with_the_same_id_and_backend_are_equal(done, failed):

@@ -312,17 +312,15 @@ def test_answers_are_kept_for_a_limited_number_of_calls(monitor, view):
 
 
 def test_the_handler_returns_at_once_while_the_service_is_blocked(monitor, view, blocked):
-    longest = 0.0
     for number in range(20):
-        start = time.perf_counter()
         view.call("task.get", {"task_id": monitor.task_id}, call_id=f"n{number}")
         view.send({"kind": "subscribe", "topic": f"task/{monitor.task_id}"})
         view.send({"kind": "unsubscribe", "topic": f"task/{monitor.task_id}"})
-        longest = max(longest, time.perf_counter() - start)
 
-    assert longest < 0.05
-    acked = [m["id"] for m in view.sent_by_now() if m["kind"] == "ack"]
+    sent = view.sent_by_now()
+    acked = [m["id"] for m in sent if m["kind"] == "ack"]
     assert acked == [f"n{number}" for number in range(20)]
+    assert not [m for m in sent if m["kind"] in ("result", "error")]
     blocked.release.set()
     waiting = set(acked)
     while waiting:
@@ -948,7 +946,7 @@ def test_an_unknown_task_still_has_a_bundle(engine, tmp_path, notebook):
     assert data["text/plain"] == "Task nosuchtask: not asked yet"
 
 
-def test_a_service_that_is_silent_costs_a_second_and_still_gives_a_bundle(tmp_path, notebook):
+def test_a_service_that_is_silent_costs_a_moment_and_still_gives_a_bundle(tmp_path, notebook):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         backend = connected(f"http://127.0.0.1:{silent.getsockname()[1]}", "key", tmp_path)
         start = time.perf_counter()
@@ -956,20 +954,19 @@ def test_a_service_that_is_silent_costs_a_second_and_still_gives_a_bundle(tmp_pa
         took = time.perf_counter() - start
 
     backend.close()
-    assert took < 1.5
+    assert took < 10 * display.FIRST_LOOK_S  # and less than the 30 s that an answer may take
     assert set(data) == {"text/plain", "text/html", WIDGET_MIME, TASK_MIME}
     assert data[TASK_MIME]["snapshot"] == {}
     assert data["text/plain"] == "Task sometask: not asked yet"
 
 
-def test_a_service_that_is_down_still_gives_a_bundle_at_once(tmp_path, notebook):
+def test_a_service_that_is_down_still_gives_a_bundle_at_once(tmp_path, notebook, monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
+    monkeypatch.setattr(display, "FIRST_LOOK_S", 600.0)  # it is not waited for
     with contextlib.closing(connected(f"http://127.0.0.1:{port}", "key", tmp_path)) as backend:
-        start = time.perf_counter()
         data, _ = Task("sometask", backend=backend)._repr_mimebundle_()
 
-    assert time.perf_counter() - start < 1.5
     assert WIDGET_MIME in data
 
 

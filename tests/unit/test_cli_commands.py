@@ -20,9 +20,10 @@ from inductiva_widgets.api import config as configs
 from inductiva_widgets.api.models import TaskRecord, decode
 from inductiva_widgets.cli import console, program
 from inductiva_widgets.cli.fetching import split_names
-from inductiva_widgets.cli.summary import money, row, summary
+from inductiva_widgets.cli.summary import money, summary
 from inductiva_widgets.errors import UserInputError
 from inductiva_widgets.formats import parse_time
+from inductiva_widgets.tasks.rows import row
 
 CANARY = "canary-key.0123456789"
 ID = "i4ir3kvv62odsfrhko4y8w2an"
@@ -79,7 +80,7 @@ DONE = {
 }
 ALIVE = {"task_id": OTHER, "id": OTHER, "status": "computation-started", "is_terminated": False}
 
-# The contract, section 12, word by word.
+# What the official client prints, word by word.
 SUMMARY = """\
 Task status: Success
 
@@ -387,6 +388,29 @@ def test_json_has_the_names_of_the_contract(run, server):
 def test_a_bad_count_is_wrong_usage_and_no_request_leaves(run, server, count):
     assert run("tasks", "list", "-n", count).code == 2
     assert server.asked == []
+
+
+@pytest.mark.fault(88)
+def test_what_to_do_next_is_told_as_it_is_done_from_a_shell(run, server):
+    unknown = run("tasks", "info", "abc")
+    assert "`inductiva-widgets tasks list --all` shows the tasks of the account." in unknown.err
+
+    ended = run("tasks", "top", ID)
+    assert "`inductiva-widgets tasks files ID`" in ended.err
+
+    early = run("tasks", "files", OTHER)
+    assert "Wait for it with `inductiva-widgets tasks wait ID`." in early.err
+    for said in (unknown, ended, early):
+        assert said.code == 1
+        assert "()" not in said.err
+
+
+@pytest.mark.parametrize("python", console.STEPS)
+def test_the_steps_told_for_a_shell_are_those_that_errors_name(python):
+    package = Path(console.__file__).parents[1]
+    texts = (path.read_text("utf-8") for path in package.rglob("*.py") if "cli" not in path.parts)
+
+    assert any(python in text.replace('"\n            "', "") for text in texts)
 
 
 BAD_IDS = ["", " ", "a/b", "../x", "a?b", "a#b", "a\nb", "é", "x" * 200]
@@ -801,6 +825,22 @@ def test_status_says_where_all_comes_from_and_never_the_key(run, server):
     assert "the variable INDUCTIVA_API_KEY" in said.out
     assert "the variable INDUCTIVA_API_URL" in said.out
     assert "as Ada" in said.out
+
+
+def test_status_of_the_local_engine_does_not_speak_of_the_service(run, server, monkeypatch):
+    monkeypatch.delenv("INDUCTIVA_API_KEY")
+    monkeypatch.delenv("INDUCTIVA_API_URL")
+    none = run("auth", "status")
+    assert none.code == 0
+    assert "No local engine runs now; `inductiva-widgets serve` runs one.\n" in none.out
+
+    engine = configs.Config(server.url, configs.ApiKey(CANARY), "a test", Path(), is_local=True)
+    monkeypatch.setattr(backends, "find", lambda: backends.Backend(engine))
+    said = run("auth", "status")
+
+    assert said.code == 0
+    assert f"It runs at {server.url} and takes its own key as Ada.\n" in said.out
+    assert "The service" not in said.out
 
 
 def test_status_fails_when_the_service_refuses_the_key(run, server):

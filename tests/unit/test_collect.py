@@ -159,7 +159,7 @@ def test_a_pattern_that_fits_several_files_or_none_names_them(study, collect, ca
     assert other.attrs["errors"] == {
         "task0": "NotFoundError: Not in the archive: force.csv. Close to it: forces.csv."
     }
-    assert "1 of 3 tasks gave no force*.csv" in capsys.readouterr().out
+    assert "1 of 3 tasks could not give 'force*.csv':" in capsys.readouterr().out
 
 
 def test_a_bad_task_is_told_and_harms_no_other(study, collect):

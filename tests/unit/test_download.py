@@ -39,6 +39,7 @@ from inductiva_widgets.outputs.engine import Outputs
 from inductiva_widgets.outputs.folder import OutputFolder
 from inductiva_widgets.outputs.ranges import MB
 from inductiva_widgets.outputs.remote import RetryPolicy
+from inductiva_widgets.outputs.stop import Stop
 from inductiva_widgets.outputs.transfer import Tuning
 
 _random = random.Random(7)
@@ -890,12 +891,17 @@ def test_pause_holds_it_and_resume_goes_on(storage):
     assert not download.pause()
 
 
-def test_a_rate_limit_is_kept(storage):
+def test_a_rate_limit_is_kept(storage, monkeypatch):
     storage.outputs.directory()
-    before = time.monotonic()
-    storage.get("vtk/fluid_1.vtk", bytes_per_s=2_000_000)
+    before = storage.server.sent
+    waits = []
+    monkeypatch.setattr(Stop, "pause", lambda _, seconds: waits.append(seconds))
+    tuning = Tuning(clock=lambda: 0.0)  # stands still: the last wait is that for all bytes
+    outputs = Outputs(storage.transport, storage.source, tuning=tuning)
+    names = ["vtk/fluid_1.vtk"]
+    outputs.start_download(storage.folder, filenames=names, bytes_per_s=1000).result(20)
 
-    assert time.monotonic() - before > 0.15
+    assert waits[-1] == pytest.approx((storage.server.sent - before) / 1000)
 
 
 @pytest.mark.fault(6)

@@ -1,4 +1,4 @@
-"""Numbers, times and tables as the user's documents and the views print them."""
+"""Numbers, times and tables as the official pages and the views print them."""
 
 from __future__ import annotations
 
@@ -21,6 +21,11 @@ UTC = dt.timezone.utc
 @pytest.mark.parametrize(("size", "text"), GOLDEN["sizes"])
 def test_sizes_read_as_in_the_users_document(size, text):
     assert formats.file_size(size) == text
+
+
+@pytest.mark.parametrize(("number", "text"), [(0, "0 files"), (1, "1 file"), (2, "2 files")])
+def test_what_is_counted_has_its_plural(number, text):
+    assert formats.counted(number, "file") == text
 
 
 @pytest.mark.parametrize(("size", "text"), GOLDEN["view_sizes"])

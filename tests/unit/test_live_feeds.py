@@ -51,7 +51,8 @@ class FakeLive:
     def last_modified_file(self, task_id):
         if isinstance(self.error, NotFoundError):
             raise self.error
-        return LastModified("/tmp/task/outputs/vtk/stdout.txt", NOW, NOW, 12.5)
+        path = "/tmp/task/outputs/vtk/stdout.txt"
+        return LastModified(path, NOW, NOW, 12.5, path)
 
 
 class Heard:

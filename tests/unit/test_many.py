@@ -400,12 +400,13 @@ def test_ids_frames_and_generators_name_tasks(service, backend, given):
     assert set(tasks.wait_all(given, 5, backend=backend)) == {"success"}
 
 
-def test_no_tasks_are_no_trouble(service):
+def test_no_tasks_are_no_trouble(service, capsys):
     assert tasks.wait_all([]) == []
     assert list(tasks.as_completed([])) == []
     assert dict(tasks.kill([])) == {}
     assert str(tasks.kill([])) == "No tasks to kill"
     assert service.asked == []
+    assert capsys.readouterr().out == ""
 
 
 # -- on_done -------------------------------------------------------------------------------------

@@ -31,7 +31,7 @@ from inductiva_widgets.errors import BadPayloadError
 GOLDEN = Path(__file__).parents[1] / "golden"
 NOW = dt.datetime(2025, 6, 16, 18, 30, tzinfo=dt.timezone.utc)
 
-# The example of the contract, section 3.
+# A whole record, with every field that the official client reads.
 TASK = {
     "task_id": "i4ir3kvv62odsfrhko4y8w2an",
     "status": "success",

@@ -1,4 +1,4 @@
-"""Outputs read where they are: the table of the documents, and files by ranges."""
+"""Outputs read where they are: the table of the official pages, and files by ranges."""
 
 from __future__ import annotations
 

@@ -66,11 +66,11 @@ print(sorted(name for name in sys.modules if name.startswith("inductiva_widgets.
     assert not list(tmp_path.iterdir())
 
 
-def test_importing_the_package_takes_a_few_milliseconds():
+def test_importing_the_package_takes_no_time_to_speak_of():
     process = python("import inductiva_widgets")
 
     (line,) = [line for line in process.stderr.splitlines() if line.endswith("| inductiva_widgets")]
-    assert int(line.split("|")[1]) < 50_000  # microseconds; 1 ms is usual
+    assert int(line.split("|")[1]) < 500_000  # microseconds; 1 ms is usual, on an idle machine
 
 
 def test_working_with_tasks_loads_no_notebook_library_and_no_pandas():

@@ -33,7 +33,8 @@ from inductiva_widgets.formats import safe_text
 from inductiva_widgets.notebook import display
 from inductiva_widgets.notebook.card import html_card, html_list, text_card, text_list
 from inductiva_widgets.service import dispatch
-from inductiva_widgets.service.protocol import BackendName, record_summary
+from inductiva_widgets.service.protocol import BackendName
+from inductiva_widgets.service.summaries import record_summary
 from inductiva_widgets.submit.plan import DryRun
 from inductiva_widgets.task import Task
 from inductiva_widgets.tasks.killing import KillReport, TaskKill

@@ -22,7 +22,8 @@ from test_models import FIELDS, TASK, json_values
 from inductiva_widgets.api import rows
 from inductiva_widgets.api.models import decode
 from inductiva_widgets.history.frames import chunk_of, join
-from inductiva_widgets.service.protocol import BackendName, record_summary
+from inductiva_widgets.service.protocol import BackendName
+from inductiva_widgets.service.summaries import record_summary
 from inductiva_widgets.tasks.rows import row
 
 UTC = dt.timezone.utc

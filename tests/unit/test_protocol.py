@@ -1,56 +1,46 @@
-"""The messages: held against the golden files, an independent decoder, and hostile input."""
+"""The messages: held against the golden files, and against the types of the views."""
 
 from __future__ import annotations
 
 import base64
-import contextlib
-import datetime as dt
 import gzip
 import json
-import struct
-import tracemalloc
-import unicodedata
-import zlib
+import re
 from pathlib import Path
 from typing import get_args
 
 import msgspec
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from inductiva_widgets import errors
-from inductiva_widgets.api.models import TaskRecord
+from inductiva_widgets.ending import KillOutcome
+from inductiva_widgets.outputs.progress import State
+from inductiva_widgets.phases import Kind
 from inductiva_widgets.service import protocol
-from inductiva_widgets.service.live_messages import LiveFiles, LiveTop, LogNews, ProgressNews
+from inductiva_widgets.service.outputs import FILE_STATES, LOCAL_STATES
 from inductiva_widgets.service.protocol import (
     TASK_COLUMNS,
-    BackendName,
     BatchProgress,
-    ComparedInputs,
     DownloadProgress,
     FileListing,
     FilePreview,
+    LiveFiles,
+    LiveTop,
     LocalFiles,
+    LogEvent,
     LogRange,
     LogsFound,
     LogsOpened,
     MachineMetrics,
+    ProgressEvent,
     ServiceError,
     TaskCollection,
+    TaskComparison,
     TaskDetails,
     TaskFailure,
     TaskKill,
     TaskSummary,
-    decode_frame,
-    encode_frame,
-    pack_listing,
-    record_summary,
-    selected_indices,
-    service_error,
 )
-
-TURNING = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI", "B"}
 
 GOLDEN = sorted((Path(__file__).parents[1] / "golden" / "protocol").glob("*.json"))
 
@@ -95,12 +85,6 @@ class Kills(msgspec.Struct):
     outcomes: list[TaskKill]
 
 
-class Comparison(msgspec.Struct):
-    tasks: list[TaskSummary]
-    details: list[TaskDetails]
-    inputs: ComparedInputs
-
-
 RESULTS = {
     "task.get": TaskSummary,
     "task.details": TaskDetails,
@@ -125,7 +109,7 @@ RESULTS = {
     "tasks.all": TaskCollection,
     "tasks.kill": Kills,
     "tasks.download": BatchProgress,
-    "tasks.compare": Comparison,
+    "tasks.compare": TaskComparison,
     "tasks.select": dict,
     "tasks.watch": Watched,
     "notices.seen": Seen,
@@ -176,15 +160,15 @@ def test_golden_messages_have_exactly_our_fields(path):
                 "download": lambda e: same_after_decoding(e["download"], DownloadProgress),
                 "away": lambda e: same_after_decoding(e, Away),
                 "ended": lambda e: same_after_decoding(e, Ended),
-                "log": lambda e: same_after_decoding(e, LogNews),
-                "progress": lambda e: same_after_decoding(e, ProgressNews),
+                "log": lambda e: same_after_decoding(e, LogEvent),
+                "progress": lambda e: same_after_decoding(e, ProgressEvent),
                 "batch": lambda e: same_after_decoding(e["batch"], BatchProgress),
                 "tasks": lambda e: same_after_decoding(
                     {k: e[k] for k in ("tasks", "total")}, Tasks
                 ),
             }[event["kind"]](event) or pytest.fail(f"{event}")
         else:
-            assert kind in ("ack", "subscribe", "unsubscribe", "cancel")
+            assert kind in ("ack", "subscribe", "unsubscribe")
 
 
 @pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.stem)
@@ -199,18 +183,6 @@ def test_golden_events_count_up_by_one(path):
         assert counted == [*range(counted[0], counted[0] + len(counted))]
 
 
-def test_the_golden_listing_has_the_layout_that_we_pack():
-    _, _, entry = transcript(GOLDEN[0].parent / "outputs-list.json")
-    meta = msgspec.convert(entry["message"]["result"], FileListing)
-    frame = base64.b64decode(entry["buffers"][0])
-
-    names, sizes, packed = unpack(meta.count, meta.names_bytes, frame)
-    names_bytes, ours = pack_listing(names, sizes, packed)
-
-    assert sum(sizes) == meta.size_bytes
-    assert (names_bytes, gzip.decompress(ours)) == (meta.names_bytes, gzip.decompress(frame))
-
-
 def test_the_golden_tasks_have_the_columns_that_we_pack():
     _, entry = transcript(GOLDEN[0].parent / "tasks-all.json")
     columns = json.loads(gzip.decompress(base64.b64decode(entry["buffers"][0])))
@@ -219,266 +191,71 @@ def test_the_golden_tasks_have_the_columns_that_we_pack():
     assert {len(column) for column in columns.values()} == {entry["message"]["result"]["count"]}
 
 
-def test_the_golden_selection_is_read():
-    call, *_ = transcript(GOLDEN[0].parent / "outputs-select.json")
-    download, *_ = transcript(GOLDEN[0].parent / "download-done.json")
-    (_, _, listing) = transcript(GOLDEN[0].parent / "outputs-list.json")
-    count = call["message"]["params"]["count"]
+# -- both sides --------------------------------------------------------------------------------
 
-    chosen = selected_indices(base64.b64decode(call["buffers"][0]), count)
-
-    assert count == listing["message"]["result"]["count"]
-    assert chosen == [7, 10, 11, 12, 13, 14, 15, 16]
-    assert call["buffers"] == download["buffers"]
-
-
-def test_file_states_and_download_states_are_those_of_the_script():
-    script = (Path(__file__).parents[2] / "js" / "src" / "protocol.ts").read_text()
-    from inductiva_widgets.outputs.progress import State
-    from inductiva_widgets.service.outputs import FILE_STATES
-
-    for name, number in FILE_STATES.items():
-        assert f"{name.capitalize()} = {number}," in script
-    for state in get_args(State):
-        assert f'"{state}"' in script.split("type DownloadState")[1].split(";")[0]
-
-
-# -- packed listing ----------------------------------------------------------------------------
-
-
-def unpack(count, names_bytes, frame):
-    """Straight from the description in protocol.ts, sharing nothing with the packer."""
-    raw = zlib.decompress(frame, wbits=31)
-    numbers_at = -(-names_bytes // 8) * 8
-    assert len(raw) == numbers_at + 16 * count
-    assert not any(raw[names_bytes:numbers_at])
-    text = raw[:names_bytes].decode("utf-8")
-    names = text.split("\n") if count else []
-    assert len(names) == count
-    numbers = struct.unpack_from(f"<{2 * count}d", raw, numbers_at)
-    return names, list(numbers[:count]), list(numbers[count:])
-
-
-@given(
-    st.lists(
-        st.tuples(
-            st.text(st.characters(exclude_categories=["Cs"])),
-            st.integers(0, 2**53),
-            st.integers(0, 2**53),
-        )
-    )
+SCRIPT = (Path(__file__).parents[2] / "js" / "src" / "protocol.ts").read_text("utf-8")
+INTERFACE = re.compile(
+    r"^export interface (\w+)(?: extends (\w+))? \{\n(.*?)^\}", re.MULTILINE | re.DOTALL
 )
-def test_any_listing_comes_back_letter_by_letter_but_what_cannot_be_seen(rows):
-    names = [name for name, _, _ in rows]
-
-    names_bytes, frame = pack_listing(names, [s for _, s, _ in rows], [p for _, _, p in rows])
-
-    got = unpack(len(rows), names_bytes, frame)
-    for said, name in zip(got[0], names, strict=True):
-        assert len(said) == len(name)
-        for ours, theirs in zip(said, name, strict=True):
-            hidden = unicodedata.category(theirs) in ("Cc", "Cf", "Zl", "Zp")
-            assert ours == theirs or (hidden and ours.isprintable())
-            assert ours.isprintable() or unicodedata.bidirectional(ours) not in TURNING
-    assert got[1:] == ([float(s) for _, s, _ in rows], [float(p) for _, _, p in rows])
+MEMBER = re.compile(r"^  (\w+): (.*?);$", re.MULTILINE | re.DOTALL)
 
 
-def test_odd_names_never_break_the_rows():
-    names = ["a\nb", "nul\0", "lone \ud800 surrogate", "\ufeffmark", "cr\r", "", "ü/日本.txt"]
-
-    names_bytes, frame = pack_listing(names, [1] * 7, [2] * 7)
-
-    got, _, _ = unpack(7, names_bytes, frame)
-    said = ["a\u2424b", "nul\u2400", "lone ? surrogate", "\ufffdmark", "cr\u240d", "", "ü/日本.txt"]
-    assert got == said
-
-
-@pytest.mark.fault(103)
-def test_a_hundred_thousand_names_fit_into_a_megabyte_and_a_half():
-    names = [f"results/step_{i // 100:05d}/field_{i % 100:02d}.vtk" for i in range(100_000)]
-    sizes = [(i * 2654435761) % 5_000_000 for i in range(100_000)]
-
-    names_bytes, frame = pack_listing(names, sizes, [size // 3 for size in sizes])
-
-    assert len(frame) <= 1_500_000
-    assert unpack(100_000, names_bytes, frame)[0] == names
+def members_of_the_script():
+    """Of each interface of protocol.ts its members, and whether each may be `null`."""
+    members = {}
+    for name, parent, body in INTERFACE.findall(SCRIPT):
+        own = {member: kind.endswith("| null") for member, kind in MEMBER.findall(body)}
+        members[name] = {**members.get(parent, {}), **own}
+    del members["Methods"]
+    return members
 
 
-# -- selections --------------------------------------------------------------------------------
+def fields_of_our_structs():
+    """Of each message of protocol.py its fields, and whether each may be `None`."""
+    structs = [kind for kind in vars(protocol).values() if is_struct(kind)]
+    return {
+        kind.__name__: {
+            field.encode_name: type(None) in get_args(field.type)
+            for field in msgspec.structs.fields(kind)
+        }
+        for kind in structs
+    }
 
 
-def bit_set(chosen, count):
-    bits = bytearray((count + 7) // 8)
-    for index in chosen:
-        bits[index >> 3] |= 1 << (index & 7)
-    return gzip.compress(bytes(bits))
+def is_struct(kind):
+    return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
 
 
-@pytest.mark.parametrize("count", range(26))
-def test_every_single_position_of_a_small_selection_is_found(count):
-    assert selected_indices(bit_set([], count), count) == []
-    assert selected_indices(bit_set(range(count), count), count) == list(range(count))
-    for index in range(count):
-        assert selected_indices(bit_set([index], count), count) == [index]
+def test_both_sides_have_the_same_messages_with_the_same_fields():
+    assert fields_of_our_structs() == members_of_the_script()
 
 
-@given(st.integers(0, 300).flatmap(lambda n: st.tuples(st.just(n), st.sets(st.integers(0, n)))))
-def test_any_selection_is_what_was_ticked(drawn):
-    count, ticked = drawn
-    ticked = {index for index in ticked if index < count}
+def test_both_sides_have_the_same_columns():
+    listed = SCRIPT.split("export const TASK_COLUMNS = [")[1].split("]")[0]
 
-    assert selected_indices(bit_set(ticked, count), count) == sorted(ticked)
-
-
-def test_bits_beyond_the_last_file_select_nothing():
-    assert selected_indices(gzip.compress(b"\xff"), 3) == [0, 1, 2]
-
-
-@pytest.mark.parametrize("size", [0, 1, 3, 100])
-def test_a_selection_of_another_length_is_refused(size):
-    with pytest.raises(errors.UserInputError, match="another list"):
-        selected_indices(gzip.compress(bytes(size)), 16)
-
-
-@given(st.binary(max_size=200))
-def test_whatever_is_no_gzip_is_refused(data):
-    try:
-        gzip.decompress(data)
-    except Exception:  # noqa: BLE001 - anything that cannot be unpacked
-        with pytest.raises(errors.UserInputError):
-            selected_indices(data, 8)
-
-
-@given(st.binary(min_size=1, max_size=60), st.integers(10, 200), st.integers(0, 255))
-def test_damaged_gzip_is_refused_or_read_but_never_another_error(bits, place, value):
-    packed = bytearray(gzip.compress(bits))
-    packed[place % len(packed)] = value
-    with contextlib.suppress(errors.UserInputError):
-        selected_indices(bytes(packed), 8 * len(bits))
-
-
-def test_cut_gzip_is_refused():
-    packed = gzip.compress(bytes(1000))
-    for end in range(len(packed) - 8):
-        with pytest.raises(errors.UserInputError):
-            selected_indices(packed[:end], 8000)
-
-
-@pytest.mark.parametrize("count", [8, 0, -8, -(10**9), 10**12])
-def test_a_bomb_is_not_unpacked(count):
-    bomb = gzip.compress(bytes(200_000_000), compresslevel=1)
-
-    tracemalloc.start()
-    try:
-        with pytest.raises(errors.UserInputError):
-            selected_indices(bomb, count)
-        assert tracemalloc.get_traced_memory()[1] < 4_000_000
-    finally:
-        tracemalloc.stop()
-
-
-# -- frames ------------------------------------------------------------------------------------
-
-json_values = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(max_size=20),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner),
-    max_leaves=10,
-)
-headers = st.dictionaries(st.text(max_size=8).filter(lambda key: key != "buffers"), json_values)
-
-
-@given(headers, st.lists(st.binary(max_size=50), max_size=4))
-def test_frames_come_back_as_they_were(header, buffers):
-    assert decode_frame(encode_frame(header, buffers)) == (header, buffers)
-
-
-@given(headers, st.lists(st.binary(max_size=20), max_size=3), st.data())
-def test_a_cut_frame_is_refused(header, buffers, data):
-    body = encode_frame(header, buffers)
-    end = data.draw(st.integers(0, len(body) - 1))
-
-    with pytest.raises(errors.UserInputError):
-        decode_frame(body[:end])
-
-
-@given(st.binary(max_size=100))
-def test_noise_is_refused_or_a_frame_but_never_another_error(body):
-    with contextlib.suppress(errors.UserInputError):
-        decode_frame(body)
-
-
-def frame(text, rest=b""):
-    return struct.pack("<I", len(text)) + text + rest
+    assert tuple(re.findall(r'"(\w+)"', listed)) == TASK_COLUMNS
 
 
 @pytest.mark.parametrize(
-    "body",
+    ("name", "words"),
     [
-        b"",
-        b"\x01\x02",
-        frame(b""),
-        frame(b"[]"),
-        frame(b"null"),
-        frame(b'"text"'),
-        frame(b"{"),
-        frame(b'{"buffers": 3}'),
-        frame(b'{"buffers": null}'),
-        frame(b'{"buffers": ["x"]}'),
-        frame(b'{"buffers": [[]]}'),
-        frame(b'{"buffers": [-1, 1]}'),
-        frame(b'{"buffers": [5]}', b"1234"),
-        frame(b'{"buffers": [3]}', b"1234"),
-        frame(b'{"buffers": [99999999999999999999]}'),
-        frame(b'{"buffers": [1e308]}'),
-        frame(b'{"buffers": [1e999]}'),
-        frame(b"{}", b"left over"),
-        struct.pack("<I", 2**32 - 1) + b"{}",
-        frame(b"\xff\xfe{}"),
-        frame(b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}"),
+        ("BatchState", protocol.BatchState),
+        ("DownloadState", State),
+        ("FollowState", protocol.FollowState),
+        ("KillOutcome", KillOutcome),
+        ("PhaseKind", Kind),
+        ("PreviewKind", protocol.PreviewKind),
     ],
 )
-def test_what_is_no_frame_is_refused(body):
-    with pytest.raises(errors.UserInputError):
-        decode_frame(body)
+def test_both_sides_have_the_same_words(name, words):
+    told = SCRIPT.split(f"export type {name} =")[1].split(";")[0]
+
+    assert re.findall(r'"([^"]+)"', told) == [*map(str, get_args(words) or words)]
 
 
-# -- errors and summaries ----------------------------------------------------------------------
+def test_both_sides_have_the_same_states_of_files():
+    told = SCRIPT.split("export enum FileState {")[1].split("}")[0]
 
-
-def test_errors_of_others_show_their_class_and_nothing_else():
-    secret = "X-API-Key: s3cr3t https://storage/?signature=abc"
-
-    shown = service_error(ValueError(secret))
-
-    assert "s3cr3t" not in repr(shown)
-    assert "signature" not in repr(shown)
-    assert "ValueError" in shown.message
-    assert shown.type == "InternalError"
-
-
-def test_our_errors_are_shown_with_hint_and_class_but_harmless_and_short():
-    error = errors.NotFoundError("no \x1b[31m\u202etask\n" + "x" * 5000, hint="Look.")
-
-    shown = service_error(error)
-
-    assert (shown.type, shown.hint, shown.retryable) == ("NotFoundError", "Look.", False)
-    assert len(shown.message) <= 600
-    assert shown.message.isprintable()
-
-
-def test_retryable_errors_say_so():
-    assert service_error(errors.ServerError("busy")).retryable
-
-
-def test_a_summary_of_almost_nothing_still_has_every_field():
-    now = dt.datetime(2026, 3, 1, 12, tzinfo=dt.timezone.utc)
-
-    summary = record_summary(BackendName("0" * 12, "x"), TaskRecord(task_id="t1"), (now, now))
-
-    assert summary.as_of == "2026-03-01T12:00:00.000Z"
-    assert same_after_decoding(msgspec.to_builtins(summary), TaskSummary)
-
-
-def test_every_public_name_exists():
-    for name in protocol.__all__:
-        assert hasattr(protocol, name)
+    numbers = {name.lower(): int(number) for name, number in re.findall(r"(\w+) = (\d)", told)}
+    assert FILE_STATES.items() <= numbers.items()
+    assert [*numbers.values()] == [0, *FILE_STATES.values(), *LOCAL_STATES.values()]

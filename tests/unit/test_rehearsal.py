@@ -127,7 +127,7 @@ def test_a_long_plan_is_cut_where_it_is_printed(tmp_path):
         plan = outputs.plan_download(tmp_path)
 
         assert len(plan) == len(plan.names) == 150
-        assert str(plan).endswith("\n  and 50 more")
+        assert str(plan).endswith("\n  … and 50 more")
         assert len(plan.to_dict()["files"]) == 150
 
 

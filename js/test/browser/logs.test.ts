@@ -137,18 +137,18 @@ describe("logs", () => {
     expect(shown.calls("logs.read").length).toBeLessThan(8);
   });
 
-  test("scrolling through a long log keeps frames short", async () => {
+  test("scrolling through a long log paints a screenful at a time", async () => {
     const shown = await openLogs({ "stdout.txt": [{ text: solverLog(14_300) }] });
     const pane = shown.find(".iw-logs");
-    const frames: number[] = [];
+    const painted: number[] = [];
     for (let i = 0; i < 40; i += 1) {
       pane.scrollTop = i * 40_000;
-      const began = performance.now();
       await new Promise(requestAnimationFrame);
-      frames.push(performance.now() - began);
+      await new Promise(requestAnimationFrame);
+      painted.push(shown.el.querySelectorAll(".ln").length);
     }
-    // The median, because the machine that runs the tests may be busy with others.
-    expect(frames.sort((a, b) => a - b)[20]).toBeLessThan(100);
+    console.info(painted);
+    expect(Math.max(...painted)).toBeLessThan(120);
   });
 
   test("a search goes from hit to hit, by button and by key", async () => {

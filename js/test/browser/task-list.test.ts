@@ -476,11 +476,16 @@ test("several backends can be chosen from", async () => {
 // ---- what stays as it is ----
 
 test("a hidden panel asks and hears nothing, shown again it asks at once", async () => {
+  const ticks = vi.spyOn(globalThis, "setInterval");
+  const stops = vi.spyOn(globalThis, "clearInterval");
   await open([tasksList]);
+  const clock = ticks.mock.results[ticks.mock.calls.findIndex(([, ms]) => ms === 1000)]?.value;
+  expect(connection.topics).toEqual(["tasks"]);
   el.style.display = "none";
-  await new Promise((resolve) => setTimeout(resolve, 100));
   vi.setSystemTime(new Date("2026-11-21T13:10:00Z"));
-  await new Promise((resolve) => setTimeout(resolve, 1200));
+
+  await expect.poll(() => connection.topics).toEqual([]);
+  expect(stops.mock.calls.flat()).toContain(clock);
   expect(connection.sent).toHaveLength(1);
   el.style.display = "";
   await expect.poll(() => connection.sent.length).toBe(2);
@@ -558,18 +563,21 @@ test("a change is said once", async () => {
 
 // ---- ten thousand ----
 
-/** Middle of the times that jumps to anywhere take, in ms. */
+/** The most nodes that a jump to anywhere adds or takes away: what it costs, however busy the machine is. */
 async function jumps(height: number): Promise<number> {
-  const times: number[] = [];
+  let most = 0;
+  const observer = new MutationObserver(() => {});
+  observer.observe(el, { childList: true, subtree: true });
   for (let i = 0; i < 30; i += 1) {
-    const begun = performance.now();
     grid().scrollTop = (i * 7919) % height;
     await new Promise(requestAnimationFrame);
     await new Promise(requestAnimationFrame);
-    times.push((performance.now() - begun) / 2);
+    const changes = observer.takeRecords();
+    most = Math.max(most, changes.flatMap((one) => [...one.addedNodes, ...one.removedNodes]).length);
     expect(el.querySelectorAll("[data-id]").length).toBeLessThan(60);
   }
-  return times.sort((a, b) => a - b)[15] ?? 0;
+  observer.disconnect();
+  return most;
 }
 
 test("10,000 tasks: found at once, and scrolled as easily as 100", async () => {
@@ -579,10 +587,8 @@ test("10,000 tasks: found at once, and scrolled as easily as 100", async () => {
   button("Load all").click();
   await expect.poll(() => grid().ariaRowCount, { timeout: 5000 }).toBe("10000");
 
-  const started = performance.now();
   type("t009999");
-  await expect.poll(() => rows().length, { interval: 5 }).toBe(1);
-  const searched = performance.now() - started;
+  await expect.poll(() => rows().length).toBe(1);
   type("");
   await expect.poll(() => grid().ariaRowCount).toBe("10000");
   grid().focus();
@@ -591,12 +597,9 @@ test("10,000 tasks: found at once, and scrolled as easily as 100", async () => {
 
   const many = await jumps(500_000);
 
-  console.info(
-    `10,000 tasks: search ${searched.toFixed(0)} ms, a jump ${many.toFixed(1)} ms (of 100: ${few.toFixed(1)})`,
-  );
-  // Relative, as the machine may be busy.
-  expect(many).toBeLessThan(3 * few + 20);
-  expect(searched).toBeLessThan(2000);
+  console.info(many, few);
+  expect(many).toBeGreaterThan(0);
+  expect(many).toBeLessThanOrEqual(few);
 });
 
 // ---- as a table ----

@@ -11,7 +11,7 @@ import taskRunning from "../../../tests/golden/protocol/task-running.json";
 import taskStale from "../../../tests/golden/protocol/task-stale.json";
 import taskSuccess from "../../../tests/golden/protocol/task-success.json";
 import { phasesOfSummary, programOf, type Segment, segmentsOf, spanWords, stripText } from "../../src/phases";
-import type { Phase, TaskDetails, TaskSummary } from "../../src/protocol";
+import type { Phase, PhaseKind, TaskDetails, TaskSummary } from "../../src/protocol";
 
 interface Recorded {
   messages: { message: { kind: string; result?: unknown } }[];
@@ -38,7 +38,7 @@ function words(segments: readonly Segment[]): string[] {
   );
 }
 
-function phase(kind: Phase["kind"], seconds: number, more: Partial<Phase> = {}): Phase {
+function phase(kind: PhaseKind, seconds: number, more: Partial<Phase> = {}): Phase {
   return {
     kind,
     label: kind,
