@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import struct
 import threading
-from array import array
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +13,7 @@ from inductiva_widgets.errors import NotFoundError, UserInputError
 from inductiva_widgets.formats import safe_text
 from inductiva_widgets.phases import phases
 from inductiva_widgets.service.log_text import LogText
+from inductiva_widgets.service.packing import pack_numbers
 from inductiva_widgets.service.protocol import LogFile, LogPart, LogRange, LogsFound, LogsOpened
 from inductiva_widgets.task import Task
 from inductiva_widgets.task.files import outputs_missing
@@ -103,7 +102,7 @@ class LogCommands:
         if not isinstance(query, str) or not 0 < len(query) <= LONGEST_QUERY:
             raise UserInputError(f"Search for 1 to {LONGEST_QUERY} characters.")
         lines = self._asked_for(params).search(query)
-        return msgspec.to_builtins(LogsFound(len(lines))), [packed(lines)]
+        return msgspec.to_builtins(LogsFound(len(lines))), [pack_numbers(lines)]
 
     def _asked_for(self, params: dict[str, Any]) -> LogText:
         task, name, revision = self._task(params), params.get("name"), params.get("revision")
@@ -212,11 +211,3 @@ def _owners(commands: Sequence[str], ran: Sequence[Phase]) -> list[Phase | None]
             left.remove(owner)
         owners.append(owner)
     return owners
-
-
-def packed(numbers: Sequence[float]) -> bytes:
-    """Numbers as little-endian float64."""
-    column = array("d", numbers)
-    if struct.pack("=d", 1.0) != struct.pack("<d", 1.0):
-        column.byteswap()
-    return column.tobytes()

@@ -13,7 +13,7 @@ from inductiva_widgets.api.client import check_task_id
 from inductiva_widgets.errors import NotFoundError
 from inductiva_widgets.formats import iso, parse_time, safe_text
 from inductiva_widgets.metrics import METRICS_FILE, number, read_table, seconds
-from inductiva_widgets.service.logs import packed
+from inductiva_widgets.service.packing import pack_numbers
 from inductiva_widgets.service.protocol import MachineColumn, MachineMetrics
 from inductiva_widgets.task import Task
 from inductiva_widgets.task.files import outputs_missing
@@ -71,7 +71,7 @@ class MachineCommands:
             rows=len(values[0]) if values else 0,
             columns=columns,
         )
-        frame = b"".join(map(packed, values))
+        frame = b"".join(map(pack_numbers, values))
         return msgspec.to_builtins(meta), [gzip.compress(frame, compresslevel=1, mtime=0)]
 
     def _live_content(self, task: Task) -> bytes:

@@ -1,4 +1,7 @@
-"""The bytes beside messages: packed tasks and listings, selections, and frames for HTTP."""
+"""The bytes beside messages: packed tasks, listings and numbers, selections, frames for HTTP.
+
+`docs/protocol.md` describes their layouts.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import gzip
 import io
 import re
 import struct
+import sys
 import zlib
 from array import array
 from typing import TYPE_CHECKING, Any
@@ -20,7 +24,14 @@ if TYPE_CHECKING:
 
     from inductiva_widgets.service.protocol import TaskSummary
 
-__all__ = ["decode_frame", "encode_frame", "pack_listing", "pack_tasks", "selected_indices"]
+__all__ = [
+    "decode_frame",
+    "encode_frame",
+    "pack_listing",
+    "pack_numbers",
+    "pack_tasks",
+    "selected_indices",
+]
 
 MAX_FILES = 10_000_000  # more than any view can hold: bounds what a selection may unpack to
 NEWLINE_MARK = "\u2424"  # stands for a newline inside a file name, which separates names
@@ -57,13 +68,17 @@ def pack_listing(
     text = "\n".join(seen)
     # Lone surrogates cannot travel as UTF-8.
     encoded = text.encode("utf-8", "replace")
-    columns = array("d", sizes), array("d", packed_sizes)
-    if struct.pack("=d", 1.0) != struct.pack("<d", 1.0):
-        for column in columns:
-            column.byteswap()
     padding = bytes(-len(encoded) % 8)
-    raw = b"".join((encoded, padding, columns[0].tobytes(), columns[1].tobytes()))
+    raw = b"".join((encoded, padding, pack_numbers(sizes), pack_numbers(packed_sizes)))
     return len(encoded), gzip.compress(raw, compresslevel=1, mtime=0)
+
+
+def pack_numbers(numbers: Iterable[float]) -> bytes:
+    """Numbers as little-endian float64."""
+    column = array("d", numbers)
+    if sys.byteorder == "big":
+        column.byteswap()
+    return column.tobytes()
 
 
 def _seen_name(name: str) -> str:
