@@ -120,12 +120,12 @@ export async function type({ root, settled }: Scene, selector: string, text: str
   await settled();
 }
 
-/** Chooses an entry of the menu with this name. */
+/** Chooses the entry with these words of the menu with this name. */
 export async function choose({ root, settled }: Scene, menu: string, entry: string): Promise<void> {
   await click(root, `[aria-label="${menu}"]`);
   await settled();
   const items = [...root.querySelectorAll<HTMLElement>("[role^=menuitem]")];
-  const item = items.find(({ textContent }) => textContent?.startsWith(entry));
+  const item = items.find(({ textContent }) => textContent?.includes(entry));
   if (item === undefined) throw new Error(`no entry ${entry}`);
   item.click();
   await settled();

@@ -15,6 +15,7 @@ const QUALITY = 0.55;
 /** Sections of the page, with how the names of their states begin; the longest beginning decides. */
 const SECTIONS = [
   ["A task", [""]],
+  ["A task that ended badly", ["failed"]],
   ["Files", ["files", "success", "search", "no-outputs", "stale-files", "loading-files", "waiting-files"]],
   ["Files looked into", ["preview"]],
   ["Downloads", ["download"]],
@@ -65,7 +66,7 @@ function pageOf(names) {
   const parts = [
     "# Gallery",
     "",
-    "Every state of the views, made from recorded messages (`tests/golden/protocol`): light above dark, at",
+    "Every state of the views, made from recorded messages (`tests/golden`): light above dark, at",
     "280, 700 and 1100 px; the panel at 280 and 400 px. `make gallery` makes the pictures and this page anew.",
   ];
   for (const [title] of SECTIONS) {

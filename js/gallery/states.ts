@@ -1,5 +1,6 @@
 /** Every state of the views, made of recorded messages. */
 import type { State } from "./scene";
+import { endStates } from "./states/ends";
 import { filesStates } from "./states/files";
 import { liveStates } from "./states/live";
 import { logsStates } from "./states/logs";
@@ -12,6 +13,7 @@ import { tableStates } from "./states/table";
 
 export const states: Record<string, State> = {
   ...monitorStates,
+  ...endStates,
   ...filesStates,
   ...previewStates,
   ...logsStates,

@@ -9,7 +9,9 @@ import outputsList from "../../../tests/golden/protocol/outputs-list.json";
 import outputsState from "../../../tests/golden/protocol/outputs-state.json";
 import taskNoOutputs from "../../../tests/golden/protocol/task-no-outputs.json";
 import taskSuccess from "../../../tests/golden/protocol/task-success.json";
-import { click, monitor, painted, type Scene, type State, type } from "../scene";
+import type { DownloadProgress } from "../../src/protocol";
+import { answer, call } from "../../test/tasks";
+import { choose, click, monitor, painted, type Scene, type State, type } from "../scene";
 
 /** Ticks the file in each of these rows. */
 export async function tick({ root, settled }: Scene, rows: readonly number[]): Promise<void> {
@@ -42,6 +44,43 @@ function download(transcript: object, events: number): State {
   });
 }
 
+/** What a page that was loaded again is told of the last download: its end, and how each file fared. */
+function afterReload(progress: object): State {
+  const messages = [call("1", "outputs.state"), answer("1", { downloads: [progress] })];
+  return monitor([taskSuccess, detailsSuccess, outputsList, { about: "after a reload", messages }], {
+    after: (scene) => arrange(scene, "list"),
+  });
+}
+
+/** The last word of a recorded download, with what it said before of the files. */
+function endOf(transcript: { messages: readonly object[] }): DownloadProgress {
+  const told = (transcript.messages as Recorded[]).flatMap(({ message }) => message.event?.download ?? []);
+  const last = told.at(-1);
+  if (last === undefined) throw new Error("no download was recorded");
+  return { ...last, changed: told.flatMap(({ changed }) => changed) };
+}
+
+interface Recorded {
+  message: { event?: { download: DownloadProgress } };
+}
+
+/** A download of the archive as it is, in the middle of its way. */
+function zipStarted(): object {
+  const started: DownloadProgress = {
+    ...endOf(downloadDone),
+    state: "running",
+    is_archive: true,
+    files: 1,
+    files_done: 0,
+    bytes: 2_164_361,
+    bytes_done: 1_392_640,
+    bytes_per_s: 640_000,
+    seconds_left: 1.2,
+    changed: [],
+  };
+  return { about: "an archive", messages: [call("1", "outputs.download"), answer("1", started)] };
+}
+
 export const filesStates: Record<string, State> = {
   "loading-files": monitor([taskSuccess], { before: (connection) => connection.held.add("outputs.list") }),
   "waiting-files": monitor([taskSuccess], { before: (connection) => connection.waiting.add("outputs.list") }),
@@ -50,9 +89,6 @@ export const filesStates: Record<string, State> = {
     async after(scene) {
       await arrange(scene, [1]);
       await tick(scene, [2, 4, 7, 9]);
-      const grid = scene.root.querySelector<HTMLElement>(".iw-grid");
-      grid?.focus();
-      grid?.dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowUp" }));
     },
   }),
   "success-search": monitor([taskSuccess, detailsSuccess, outputsList], {
@@ -85,6 +121,11 @@ export const filesStates: Record<string, State> = {
   "download-folder": monitor([taskSuccess, detailsSuccess, outputsList], {
     after: ({ root }) => click(root, ".iw-foot .iw-link"),
   }),
+  "download-zip": monitor([taskSuccess, detailsSuccess, outputsList, zipStarted()], {
+    after: (scene) => choose(scene, "More ways to download", "All as zip"),
+  }),
+  "download-done-reloaded": afterReload(endOf(downloadDone)),
+  "download-failed-reloaded": afterReload(endOf(downloadFailed)),
   "download-menu": monitor([taskSuccess, detailsSuccess, outputsList], {
     after: ({ root }) => click(root, ".iw-foot [aria-haspopup=menu]"),
   }),

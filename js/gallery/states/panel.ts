@@ -27,10 +27,22 @@ function panel(transcripts: readonly object[], rest: Partial<State> = {}): State
 /** Events in the recorded list, before those of the download. */
 const LISTED = 1;
 
-async function downloadTasks(scene: Scene, events: number): Promise<void> {
-  await tickTasks(scene, [4, 5, 7]);
+/** Ticks three tasks that have ended, and asks for their download. */
+async function askForDownload(scene: Scene): Promise<void> {
+  await tickTasks(scene, [4, 5, 6]);
   await click(scene.root, ".iw-psel .iw-b:not(.ghost, .danger)");
   await scene.settled();
+}
+
+/** Chooses the same files of each. */
+export async function askForSame(scene: Scene): Promise<void> {
+  await askForDownload(scene);
+  await click(scene.root, ".iw-ask label:nth-of-type(2) input");
+  await scene.settled();
+}
+
+export async function downloadTasks(scene: Scene, events: number): Promise<void> {
+  await askForDownload(scene);
   await click(scene.root, ".iw-ask .primary");
   await scene.settled();
   scene.connection.play(LISTED + events);
@@ -67,12 +79,7 @@ export const panelStates: Record<string, State> = {
     },
   }),
   "panel-download-question": panel([tasksList, tasksDownload], {
-    async after(scene) {
-      await tickTasks(scene, [4, 5, 7]);
-      await click(scene.root, ".iw-psel .iw-b:not(.ghost, .danger)");
-      await scene.settled();
-      await click(scene.root, ".iw-ask label:nth-of-type(2) input");
-    },
+    after: askForSame,
   }),
   "panel-downloading": panel([tasksList, tasksDownload], {
     after: (scene) => downloadTasks(scene, 2),

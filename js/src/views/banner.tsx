@@ -31,5 +31,5 @@ export function ErrorText({ error }: { error: ServiceError }) {
 }
 
 export function sentence(text: string): string {
-  return /[.!?…]$/.test(text) ? text : `${text}.`;
+  return /[.!?…]$/.test(text) ? text : `${text.replace(/:$/, "")}.`;
 }

@@ -43,6 +43,7 @@ const KINDS = new Set([
     "static-list",
   ],
   ...["table", "table-kill-question", "table-compared", "table-opened", "panel", "panel-menu", "panel-keys"],
+  ...["failed-spot", "preview-hostile-csv", "table-killed", "table-download-question", "table-keys"],
   ...["panel-kill-question", "panel-download-question", "panel-key", "panel-empty", "panel-nothing-found"],
 ]);
 const chosen = Object.entries(states).filter(([name]) => inject("full") || KINDS.has(name));

@@ -141,13 +141,12 @@ describe("logs", () => {
     const shown = await openLogs({ "stdout.txt": [{ text: solverLog(14_300) }] });
     const pane = shown.find(".iw-logs");
     const painted: number[] = [];
-    for (let i = 0; i < 40; i += 1) {
-      pane.scrollTop = i * 40_000;
+    for (let i = 0; i < 10; i += 1) {
+      pane.scrollTop = i * 160_000;
       await new Promise(requestAnimationFrame);
       await new Promise(requestAnimationFrame);
       painted.push(shown.el.querySelectorAll(".ln").length);
     }
-    console.info(painted);
     expect(Math.max(...painted)).toBeLessThan(120);
   });
 

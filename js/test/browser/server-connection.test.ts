@@ -1,8 +1,10 @@
 import { ServerConnection as Server } from "@jupyterlab/services";
 import { afterEach, expect, test, vi } from "vitest";
+import troubleshooting from "../../../docs/troubleshooting.md?raw";
 import type { Backends } from "../../src/lab/account";
 import { decodeFrame, encodeFrame } from "../../src/lab/frame";
 import { ServerConnection } from "../../src/lab/server-connection";
+import { mountTaskList } from "../../src/list-view";
 
 /** A Jupyter server of a few lines: what was asked, and a stream that the test feeds. */
 class FakeServer {
@@ -10,6 +12,8 @@ class FakeServer {
   readonly subscribed: string[][] = [];
   readonly calls: Record<string, unknown>[] = [];
   isUp = true;
+  /** Whether the package is beside it; without, it knows no such address. */
+  isInstalled = true;
   subscribeStatus = 200;
   account = "a1";
   /** No key, and no engine that runs. */
@@ -22,6 +26,7 @@ class FakeServer {
     const request = input as Request;
     const { pathname } = new URL(request.url);
     if (!this.isUp) throw new TypeError("Failed to fetch");
+    if (!this.isInstalled) return new Response("404: Not Found", { status: 404 });
     if (pathname.endsWith("/api/events")) return new Response(this.#stream());
     if (pathname.endsWith("/api/subscribe")) {
       const wish = (await request.json()) as { topics: string[]; min_interval_s: number };
@@ -102,6 +107,20 @@ test("a server that cannot be reached is named", async () => {
   await expect(connection.call("task.get", { task_id: "t" })).rejects.toMatchObject({
     name: "ServiceConnectionError",
   });
+});
+
+test("where the package is missing beside the server, the panel says what to do", async () => {
+  const server = new FakeServer();
+  server.isInstalled = false;
+  const el = document.createElement("div");
+  document.body.append(el);
+  const list = mountTaskList(el, connect(server), { onOpen: () => {} });
+
+  await expect.poll(() => el.textContent).toContain("The Jupyter server did not answer (HTTP 404)");
+  const [, hint = "none"] = /The Jupyter server did not answer \(…\) \| (.*) \|/.exec(troubleshooting) ?? [];
+  expect(el.textContent).toContain(hint);
+  list.dispose();
+  el.remove();
 });
 
 test("one stream serves all topics of the page and ends with the last of them", async () => {

@@ -1,9 +1,17 @@
 import { expect, test } from "vitest";
+import troubleshooting from "../../../docs/troubleshooting.md?raw";
 import manifest from "../../package.json";
 import { VERSION, versionTrouble } from "../../src/lab/version";
 
 test("the page's version is that of the package", () => {
   expect(VERSION).toBe(manifest.version);
+});
+
+test("an older server is told in the words of the documentation", () => {
+  const told = versionTrouble("0.0.1", "0.0.2");
+  const said = told?.message.replace("inductiva_widgets 0.0.1", "…").replace("0.0.2", "…");
+
+  expect(troubleshooting).toContain(`| ${said} | ${told?.hint} |`);
 });
 
 test("the same version is no trouble", () => {
