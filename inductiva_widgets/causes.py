@@ -178,6 +178,9 @@ _NOT_A_NUMBER = re.compile(r"(?<![\w.])[-+]?(?:nan|inf|infinity)(?![\w.])|sigFpe
 _OPENFOAM_TIME = re.compile(r"^Time = (\S+?)s?$", re.MULTILINE)
 _OPENFOAM_COURANT = re.compile(r"^Courant Number mean: \S+ max: (\S+)", re.MULTILINE)
 _ERROR_LINE = re.compile(r"error|exception|fatal|abort|cannot|failed", re.IGNORECASE)
+_STACK_FRAME = re.compile(r"(?:\[\d+\]\s*)?#\d+\s")
+# What is wrong stands below it.
+_HEADING = re.compile(r"(?:\[\d+\]\s*)?(?:-->\s*)?FOAM FATAL(?: IO)? ERROR:?\s*(?:\(.*\))?")
 
 
 def cause_of(record: TaskRecord, log: str = "") -> Cause | None:
@@ -332,7 +335,8 @@ def _error_detail(record: TaskRecord) -> str:
 def _error_line(log: str) -> str:
     """The last line that speaks of an error."""
     lines = _lines(log)
-    return next((line for line in reversed(lines) if _ERROR_LINE.search(line)), "")
+    speaking = (line for line in reversed(lines) if _ERROR_LINE.search(line))
+    return next((line for line in speaking if _STACK_FRAME.match(line) is None), "")
 
 
 def _lines(log: str) -> list[str]:
@@ -340,11 +344,9 @@ def _lines(log: str) -> list[str]:
 
 
 def _line_around(log: str, at: int) -> str:
-    start = log.rfind("\n", 0, at) + 1
-    end = log.find("\n", at)
     # A pattern may begin at the line break before what it found.
-    text = log[start : end if end >= 0 else None].strip() or "".join(_lines(log[at:])[:1])
-    return safe_text(text, LONGEST_LINE)
+    lines = _lines(log[log.rfind("\n", 0, at) + 1 :])
+    return next((line for line in lines if _HEADING.fullmatch(line) is None), "".join(lines[:1]))
 
 
 def _last(pattern: re.Pattern[str], log: str) -> str | None:

@@ -10,12 +10,17 @@ import threading
 import time
 from pathlib import Path
 
+import hypothesis
 import psutil
 import pytest
 import reliability
 
 SETTLE_S = 5.0  # how long threads, processes and descriptors may take to go away
 SECRETS = ("INDUCTIVA_API_KEY", "INDUCTIVA_API_URL", "INDUCTIVA_OUTPUT_DIR")
+
+# How long one example takes says more about the machine than about the code.
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
 
 
 def pytest_addoption(parser):

@@ -79,7 +79,7 @@ MUTATIONS = (
         "lab/backends.py",
         '            "version": __version__,\n',
         "",
-        "functional/test_mistakes.py::test_older_server_extension",
+        "functional/mistakes/test_local_mistakes.py::test_older_server_extension",
     ),
     Mutation(
         "CRC-32 of a member",

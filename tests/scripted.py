@@ -122,7 +122,7 @@ class ScriptedServer:
             linger = struct.pack("ii", 1, 0)  # closing sends RST
             handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
         elif answer is SILENCE:
-            self._released.wait(10)
+            self._released.wait(60)
         else:
             with contextlib.suppress(OSError):  # the client may have left
                 self._send(handler, answer)
@@ -136,7 +136,7 @@ class ScriptedServer:
         handler.end_headers()
         handler.wfile.write(answer.body)
         if answer.headers.get("X-Stall"):
-            self._released.wait(10)
+            self._released.wait(60)
 
 
 def _read(handler: BaseHTTPRequestHandler) -> bytes:

@@ -33,6 +33,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from scripted import RESET, ScriptedServer, ok, refusal
+from waiting import wait_until
 
 from inductiva_widgets import Task, TaskMonitor
 from inductiva_widgets.api.config import ApiKey, load, write_key
@@ -172,7 +173,7 @@ class Desk:
         kind = "subscribe" if visible else "unsubscribe"
         monitor._handle_custom_msg({"kind": kind, "topic": topic}, [])
         if visible:
-            wait_for(lambda: topic in monitor._listeners)
+            wait_until(lambda: topic in monitor._listeners, REAL_WAIT_S)
 
     def act(self):
         """Some are hidden or shown, some closed and opened anew."""
@@ -195,14 +196,6 @@ class Desk:
         for monitor in self.shown:
             monitor.close()
         self.shown.clear()
-
-
-def wait_for(true, limit_s=REAL_WAIT_S):
-    end = time.monotonic() + limit_s
-    while not true():
-        if time.monotonic() > end:
-            raise AssertionError(f"not within {limit_s:.0f} s")
-        time.sleep(0.002)
 
 
 def backend_of(url):
@@ -378,7 +371,7 @@ class Morning:
     def restart(self):
         """As a kernel that dies: nothing of it polls on."""
         self.kernel.kill()
-        wait_for(lambda: self.is_quiet(1.5))
+        wait_until(lambda: self.is_quiet(1.5), REAL_WAIT_S)
         self.kernel = Kernel(self.service.url)
         self.kernel.tell("open")
 
@@ -390,7 +383,7 @@ class Morning:
     def check_truth(self, what):
         self.service.change(self.generator)
         since = time.monotonic()
-        wait_for(lambda: self.is_true(self.kernel.tell("look").statuses))
+        wait_until(lambda: self.is_true(self.kernel.tell("look").statuses), REAL_WAIT_S)
         self.report.true_after(what, time.monotonic() - since)
 
     def is_true(self, statuses):
@@ -417,7 +410,7 @@ class Morning:
         """A revoked key is not asked with again; a new one in the key file is noticed."""
         self.kernel.tell("show")
         self.service.key = KEYS[1]
-        wait_for(lambda: self.is_quiet(15))
+        wait_until(lambda: self.is_quiet(15), REAL_WAIT_S)
         write_key(ApiKey(KEYS[1]))
         self.check_truth("a new key")
 

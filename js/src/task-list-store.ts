@@ -190,6 +190,7 @@ export class TaskListStore {
       this.asOf.value = 0;
       this.acts.reset();
     });
+    this.#allAt = 0;
     this.#wantsAll = this.#needsAll();
     this.#unsubscribe();
     if (this.#visible) this.#subscribe();
@@ -298,7 +299,13 @@ export class TaskListStore {
   /** From now on all tasks are at hand, not only the newest. */
   wantAll(): void {
     this.#wantsAll = true;
-    if (!this.complete.peek() && this.allError.peek() === null) void this.loadAll();
+    const isHere = this.#allAt > 0 && this.complete.peek();
+    if (!isHere && this.allError.peek() === null) void this.loadAll();
+  }
+
+  /** The newest come without their notes, by which one can search and group. */
+  wantNotes(): void {
+    if (this.#allAt === 0) void this.loadAll();
   }
 
   async loadAll(refresh = false): Promise<void> {

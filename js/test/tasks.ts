@@ -61,9 +61,13 @@ export function makeTasks(count: number): TaskSummary[] {
   );
 }
 
-/** A recorded list: the newest hundred, and all of them when asked for. */
-export async function listTranscript(tasks: TaskSummary[], total = tasks.length): Promise<Transcript> {
-  const columns: Record<string, unknown[]> = { metadata: tasks.map(() => null) };
+/** A recorded list: the newest hundred, and all of them, with their notes, when asked for. */
+export async function listTranscript(
+  tasks: TaskSummary[],
+  total = tasks.length,
+  notes: Record<string, string> | null = null,
+): Promise<Transcript> {
+  const columns: Record<string, unknown[]> = { metadata: tasks.map(() => notes) };
   for (const name of TASK_COLUMNS) columns[name] = tasks.map((task) => task[name]);
   const packed = await gzip(new TextEncoder().encode(JSON.stringify(columns)));
   const { backend, as_of, server_now } = tasks[0] ?? makeTask();

@@ -33,6 +33,14 @@ _IDLE = """() => {
 }"""
 
 
+def open_panel(page, lab):
+    """JupyterLab with nothing open, and its panel of tasks."""
+    page.goto(f"{lab.url}/lab?token={lab.token}&reset")
+    page.wait_for_function("() => !!window.jupyterapp?.shell?.currentWidget")
+    page.evaluate("() => window.jupyterapp.shell.activateById('inductiva-widgets-tasks')")
+    return page.locator("#inductiva-widgets-tasks")
+
+
 def write_notebook(path: Path, *cells: str) -> None:
     """A notebook of code cells."""
     code = [new_code_cell(source) for source in cells]

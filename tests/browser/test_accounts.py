@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 
 import pytest
-from notebook import Notebook, write_notebook
+from notebook import Notebook, open_panel, write_notebook
 from playwright.sync_api import expect
 from test_live_cell import SHOTS, Frames, badge, mode, save, shown
 
@@ -69,13 +69,6 @@ def set_key(page, key: str) -> None:
     expect(field).to_have_attribute("type", "password")
     field.fill(key)
     dialog.get_by_role("button", name="Save Key").click()
-
-
-def open_panel(page, lab):
-    page.goto(f"{lab.url}/lab?token={lab.token}&reset")
-    page.wait_for_function("() => !!window.jupyterapp?.shell?.currentWidget")
-    page.evaluate("() => window.jupyterapp.shell.activateById('inductiva-widgets-tasks')")
-    return page.locator("#inductiva-widgets-tasks")
 
 
 def test_the_first_run_offers_a_key_or_the_local_engine(lab, page, own_folder):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-import time
 from pathlib import Path
 
 import pytest
-from notebook import Notebook, write_notebook
+from notebook import Notebook, open_panel, write_notebook
 from playwright.sync_api import expect
+from waiting import wait_until
 
 from inductiva_widgets import backend as backends
 from inductiva_widgets import tasks
@@ -38,13 +38,6 @@ def history(lab, tmp_path_factory):
     yield dam, long
     long.kill()
     backend.close()
-
-
-def open_panel(page, lab):
-    page.goto(f"{lab.url}/lab?token={lab.token}&reset")
-    page.wait_for_function("() => !!window.jupyterapp?.shell?.currentWidget")
-    page.evaluate("() => window.jupyterapp.shell.activateById('inductiva-widgets-tasks')")
-    return page.locator("#inductiva-widgets-tasks")
 
 
 def kernels(page) -> int:
@@ -93,14 +86,6 @@ def notices(page):
     """The notification centre, opened by its bell."""
     page.locator(".jp-Notification-Status").click()
     return page.locator(".jp-Notification-List")
-
-
-def until(condition, timeout_s: float = 20.0) -> None:
-    """Waits for what is seen on disk only."""
-    end = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.05)
 
 
 def has_looked(lab) -> bool:
@@ -158,7 +143,7 @@ def test_the_settings_editor_has_our_settings_and_they_arrive(lab, page, history
     ):
         editor.locator("input[id$=_pollInterval]").fill("7")
     field.uncheck()
-    until(lambda: setting.exists() and '"singleKeys": false' in setting.read_text())
+    wait_until(lambda: setting.exists() and '"singleKeys": false' in setting.read_text())
 
     row = panel.locator("[data-id]").first
     row.click()
@@ -173,7 +158,7 @@ def test_what_ended_while_nobody_looked_is_told_once(lab, chromium, history, tmp
     page = context.new_page()
     with page.expect_response(re.compile("/inductiva-widgets/api/subscribe")):
         expect(open_panel(page, lab)).to_contain_text("sph-dam-break")
-    until(lambda: has_looked(lab))
+    wait_until(lambda: has_looked(lab))
     context.close()
     (tmp_path / "fail.py").write_text("raise SystemExit(3)\n")
     good = tasks.submit(["python --version"], tmp_path, simulator="good", backend=dam.backend)
@@ -216,7 +201,7 @@ def test_the_end_of_an_open_task_is_told(lab, page, history, tmp_path):
     expect(item).to_contain_text("Killed")
     item.get_by_role("button", name="Not again").click()
     setting = lab.settings / "inductiva-widgets" / "plugin.jupyterlab-settings"
-    until(lambda: setting.exists() and '"endNotices": false' in setting.read_text())
+    wait_until(lambda: setting.exists() and '"endNotices": false' in setting.read_text())
     setting.unlink()
 
 
@@ -250,7 +235,7 @@ def test_the_layout_comes_back_with_panel_and_tab(lab, page, history):
     panel.get_by_text("sph-dam-break").first.click()
     expect(page.locator("#jp-main-dock-panel .iw-badge")).to_contain_text("Success")
     workspaces = lab.settings.parent / "workspaces"
-    until(lambda: any(dam.id in file.read_text() for file in workspaces.glob("*")))
+    wait_until(lambda: any(dam.id in file.read_text() for file in workspaces.glob("*")))
 
     page.goto(f"{lab.url}/lab?token={lab.token}")
 

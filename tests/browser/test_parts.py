@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from notebook import BUSY, Notebook, write_notebook
 from playwright.sync_api import expect
+from test_live_cell import SHOTS
 
 EXTENSION = Path(__file__).parents[2] / "inductiva_widgets" / "labextension" / "static"
 COMMS_OVER_SUBSHELLS = "disabled"
@@ -61,6 +62,32 @@ def test_tabs_and_files_open_in_a_widget_in_a_table_and_in_the_panel(lab, page):
     tab = page.locator("#jp-main-dock-panel .iw:visible").last
     expect(tab.locator(".iw-badge")).to_contain_text("Success")
     look_at_all_parts(tab)
+    assert page.problems == []
+
+
+def test_a_monitor_in_a_layout_paints_when_it_is_seen(lab, page):
+    show = (
+        "import ipywidgets\n"
+        "second = ipywidgets.Accordion([iw.TaskMonitor(task), iw.TaskTable(last_n=5)])\n"
+        "ipywidgets.Tab([ipywidgets.HTML('first'), second], titles=['One', 'Two'])"
+    )
+    write_notebook(lab.root / "layouts.ipynb", CONNECT, SUBMIT, show)
+    notebook = Notebook(page, lab, "layouts.ipynb")
+    for number in range(3):
+        notebook.run(number)
+    output = notebook.code(2)
+    expect(output.locator(".iw:visible")).to_have_count(0)
+
+    output.get_by_role("tab", name="Two").click()
+    output.locator(".jupyter-widget-Collapse-header").first.click()
+
+    monitor = output.locator(".iw:visible")
+    expect(monitor.locator(".iw-badge").first).to_contain_text("Success")
+    look_at_all_parts(monitor)
+    SHOTS.mkdir(parents=True, exist_ok=True)
+    output.screenshot(path=SHOTS / "layout-monitor.png")
+    output.locator(".jupyter-widget-Collapse-header").last.click()
+    expect(output.locator(".iw:visible [data-id]").first).to_be_visible()
     assert page.problems == []
 
 

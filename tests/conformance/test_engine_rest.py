@@ -11,8 +11,9 @@ from urllib.parse import urlsplit
 
 import pytest
 import uvicorn
-from raw_engine import launch, wait_until
+from raw_engine import launch
 from scripted import Answer, ScriptedServer, ok, refusal
+from waiting import wait_until
 
 from inductiva_widgets.local import sampling
 from inductiva_widgets.local.connections import PatientProtocol
@@ -252,10 +253,11 @@ def test_a_request_that_never_comes_is_given_up(connect, sent):
 def test_a_head_that_comes_drop_by_drop_is_given_up(connect):
     connection = connect()
 
+    def sends_another_drop():
+        connection.sendall(b"G")
+
     with pytest.raises((ConnectionResetError, BrokenPipeError)):  # as the system has it
-        for _ in range(300):
-            connection.sendall(b"G")
-            time.sleep(HEAD_LIMIT_S / 10)
+        wait_until(sends_another_drop)
 
 
 def test_a_second_request_that_stalls_is_given_up(connect):

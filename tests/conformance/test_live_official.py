@@ -9,7 +9,8 @@ import json
 from pathlib import Path
 
 import pytest
-from raw_engine import launch, wait_until
+from raw_engine import launch
+from waiting import wait_until
 
 HERE = Path(__file__).resolve().parent
 STEPS = """

@@ -10,6 +10,7 @@ from raw_engine import RawEngine, launch
 from support import backend_at
 
 from inductiva_widgets.service.dispatch import Service
+from inductiva_widgets.task import Task
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -36,6 +37,31 @@ def start_engine(tmp_path) -> Iterator[Callable[..., RawEngine]]:
             return started
 
         yield start
+
+
+@pytest.fixture(scope="module")
+def finished(engine):
+    """A task that has ended, with nine files."""
+    script = "for i in range(9):\n    open(f'file_{i}.txt', 'w').write('x' * i)\n"
+    return engine.run("python make.py", files={"make.py": script})["task_id"]
+
+
+@pytest.fixture
+def running(engine):
+    """A task that runs until somebody kills it."""
+    task_id = engine.submit("sleep 60")
+    engine.reach(task_id, "computation-started")
+    yield task_id
+    engine.call("POST", f"/tasks/{task_id}/kill")
+    engine.finish(task_id)
+
+
+@pytest.fixture
+def waiting(engine, backend):
+    """A task whose inputs have not come."""
+    task = Task(engine.create("true"), backend=backend)
+    yield task
+    engine.call("POST", f"/tasks/{task.id}/kill")
 
 
 @pytest.fixture

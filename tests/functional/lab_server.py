@@ -11,8 +11,8 @@ import uuid
 from types import SimpleNamespace
 
 import requests
-from raw_engine import wait_until
 from tornado.web import RequestHandler
+from waiting import wait_until
 
 from inductiva_widgets.service.packing import decode_frame, encode_frame
 

@@ -8,32 +8,17 @@ import json
 import os
 import subprocess
 import sys
-import time
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 import psutil
 import requests
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from waiting import wait_until
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-DEADLINE_S = 20.0
-
-
-def wait_until(condition: Callable[[], Any], deadline_s: float = DEADLINE_S) -> Any:
-    """First true value of the condition, asked every few milliseconds."""
-    end = time.monotonic() + deadline_s
-    while time.monotonic() < end:
-        found = condition()
-        if found:
-            return found
-        time.sleep(0.02)
-    raise AssertionError(f"not within {deadline_s} s")
 
 
 def gone(process: psutil.Process) -> bool:

@@ -14,10 +14,11 @@ import time
 from pathlib import Path
 
 import psutil
-from raw_engine import REPOSITORY, launch
 
-sys.path.insert(0, str(REPOSITORY))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from raw_engine import launch
 from support import backend_at
 
 LINES_OF_A_MEGABYTE = 10_000

@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 import pytest
-from raw_engine import wait_until
+from waiting import wait_until
 
 PROGRAM = [sys.executable, "-c", "from inductiva_widgets.cli import main; main()"]
 WRITE = """

@@ -19,8 +19,8 @@ from pathlib import Path
 
 import psutil
 import pytest
-from raw_engine import wait_until
 from scripted import SILENCE, ScriptedServer, ok
+from waiting import wait_until
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
 

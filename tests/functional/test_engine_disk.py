@@ -8,7 +8,8 @@ import resource
 import subprocess
 
 import pytest
-from raw_engine import launch, wait_until
+from raw_engine import launch
+from waiting import wait_until
 
 from inductiva_widgets import local
 from inductiva_widgets.errors import LocalEngineError

@@ -13,7 +13,8 @@ from urllib.parse import urlsplit
 
 import psutil
 import pytest
-from raw_engine import ask, wait_until
+from raw_engine import ask
+from waiting import wait_until
 
 from inductiva_widgets.local.app import build_app
 from inductiva_widgets.local.connections import PatientProtocol

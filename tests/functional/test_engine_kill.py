@@ -10,7 +10,8 @@ import time
 
 import psutil
 import pytest
-from raw_engine import gone, wait_until
+from raw_engine import gone
+from waiting import wait_until
 
 GRACE_S = 0.5  # of the shared engine
 STUBBORN_TREE = """

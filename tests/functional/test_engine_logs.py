@@ -8,8 +8,8 @@ import re
 
 import psutil
 import pytest
-from raw_engine import wait_until
 from support import backend_at
+from waiting import wait_until
 
 from inductiva_widgets.live.ended import EndedFile
 from inductiva_widgets.live.loop import LiveLoop

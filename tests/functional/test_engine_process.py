@@ -17,7 +17,8 @@ import time
 
 import psutil
 import pytest
-from raw_engine import RawEngine, gone, launch, wait_until
+from raw_engine import RawEngine, gone, launch
+from waiting import wait_until
 
 from inductiva_widgets import local
 from inductiva_widgets.errors import EngineBusyError, LocalEngineError

@@ -11,8 +11,9 @@ from urllib.parse import quote, urlencode
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from raw_engine import ask, wait_until, zipped
+from raw_engine import ask, zipped
 from test_engine_guard import table  # noqa: F401 - a fixture
+from waiting import wait_until
 
 # What exists, or nearly; the marks stand for what differs from engine to engine.
 REAL = st.sampled_from(

@@ -22,8 +22,9 @@ from pathlib import Path
 import psutil
 import pytest
 import requests
-from raw_engine import REPOSITORY, RawEngine, command, gone, launch, wait_until
+from raw_engine import REPOSITORY, RawEngine, command, gone, launch
 from test_engine_kill import STUBBORN_TREE, running_tree
+from waiting import wait_until
 
 from inductiva_widgets.local.statuses import TERMINAL
 

@@ -7,7 +7,8 @@ import re
 from pathlib import Path
 
 import pytest
-from raw_engine import command, wait_until
+from raw_engine import command
+from waiting import wait_until
 
 TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}\+00:00")
 

@@ -14,6 +14,7 @@ import zipfile
 import pytest
 from scripted import Answer, ScriptedServer, ok, refusal
 from support import backend_at
+from waiting import wait_until
 
 from inductiva_widgets import backend as backends
 from inductiva_widgets import tasks, watch
@@ -142,13 +143,6 @@ def run(service, tmp_path, monkeypatch, capsys):
         return said
 
     return run
-
-
-def until(true):
-    end = time.monotonic() + DEADLINE_S
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 def files_in(folder):
@@ -360,12 +354,12 @@ def test_fault_80_a_task_that_vanished_is_told_and_not_asked_for_again(service, 
         gone.wait(timeout=DEADLINE_S)
     service.asked.clear()
     backend.watcher.watch(ID, seen.append)  # somebody wants to know anew: asked for once
-    until(lambda: service.about(ID))
-    until(lambda: len(seen) >= 2)
+    wait_until(lambda: service.about(ID))
+    wait_until(lambda: len(seen) >= 2)
     service.asked.clear()
     told = []
     fine = backend.watcher.watch(OTHER, told.append, limit_s=0.05)
-    until(lambda: len(service.about(OTHER)) >= 4)
+    wait_until(lambda: len(service.about(OTHER)) >= 4)
     fine.close()
 
     assert service.about(ID) == []
@@ -471,10 +465,10 @@ def test_fault_85_a_key_refused_while_waiting_is_told_once_and_asking_stops(serv
     task = Task(ID, backend=backend)
     told = []
     watching = backend.watcher.watch(ID, told.append, limit_s=0.05)
-    until(lambda: told and told[-1].record)
+    wait_until(lambda: told and told[-1].record)
     service.answers[f"/tasks/{ID}"] = refusal(401, "revoked")
     service.answers[f"/tasks/{ID}/status"] = refusal(401, "revoked")
-    until(lambda: told[-1].stale)
+    wait_until(lambda: told[-1].stale)
     asked = len(service.asked)
     assert backend.watcher.poll_once() == KEY_LOOK_S  # a look at the key, which asks nobody
 
@@ -509,11 +503,11 @@ def test_fault_85_a_wait_goes_on_when_the_key_file_has_another_key(service, tmp_
     with contextlib.closing(backends.Backend(load(url=service.url))) as backend:
         told = []
         with contextlib.closing(backend.watcher.watch(ID, told.append, limit_s=0.05)):
-            until(lambda: told and told[-1].record)
+            wait_until(lambda: told and told[-1].record)
             good[:] = ["second"]
-            until(lambda: told[-1].stale)
+            wait_until(lambda: told[-1].stale)
             write_key(ApiKey("second"))
-            until(lambda: told[-1].stale is None)
+            wait_until(lambda: told[-1].stale is None)
 
             write_key(ApiKey("third"))  # in good time, so that nobody notices
             good[:] = ["third"]

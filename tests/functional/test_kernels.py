@@ -194,15 +194,6 @@ def kernel(request, environment, tmp_path_factory):
         yield started
 
 
-@pytest.fixture
-def running(engine):
-    task_id = engine.submit("sleep 60")
-    engine.reach(task_id, "computation-started")
-    yield task_id
-    engine.call("POST", f"/tasks/{task_id}/kill")
-    engine.finish(task_id)
-
-
 def show_and_wait(kernel, task_id, wait="task.wait()"):
     """Runs the usual cell; the cell and the comm of the view that it shows."""
     cell = kernel.execute(

@@ -18,10 +18,10 @@ from types import SimpleNamespace
 import psutil
 import pytest
 from lab_server import EVERY_REQUEST, Server, Stream
-from raw_engine import wait_until
 from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 from tornado.web import Application, RequestHandler
+from waiting import wait_until
 
 from inductiva_widgets.errors import UserInputError
 from inductiva_widgets.lab import handlers
@@ -42,21 +42,6 @@ def server(engine, tmp_path_factory):
         )
     ) as started:
         yield started
-
-
-@pytest.fixture(scope="module")
-def finished(engine):
-    script = "for i in range(9):\n    open(f'file_{i}.txt', 'w').write('x' * i)\n"
-    return engine.run("python make.py", files={"make.py": script})["task_id"]
-
-
-@pytest.fixture
-def running(engine):
-    task_id = engine.submit("sleep 60")
-    engine.reach(task_id, "computation-started")
-    yield task_id
-    engine.call("POST", f"/tasks/{task_id}/kill")
-    engine.finish(task_id)
 
 
 # -- calls -------------------------------------------------------------------------------------

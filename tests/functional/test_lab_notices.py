@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 from lab_server import Server, Stream
-from raw_engine import wait_until
+from waiting import wait_until
 
 from inductiva_widgets.errors import UserInputError
 from inductiva_widgets.formats import iso

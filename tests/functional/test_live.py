@@ -9,9 +9,9 @@ import threading
 
 import pytest
 import requests
-from raw_engine import wait_until
 from scripted import Answer, ScriptedServer, ok, refusal
 from support import backend_at
+from waiting import wait_until
 
 from inductiva_widgets.errors import (
     AuthenticationError,

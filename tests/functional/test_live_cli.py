@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 import pytest
-from raw_engine import wait_until
+from waiting import wait_until
 
 STEPS = """
 import pathlib, time

@@ -10,8 +10,8 @@ import threading
 
 import pytest
 from live_machine import TASK, Machine
-from raw_engine import wait_until
 from support import backend_at
+from waiting import wait_until
 
 from inductiva_widgets.errors import (
     BadPayloadError,

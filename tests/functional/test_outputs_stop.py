@@ -8,7 +8,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -24,8 +23,8 @@ from inductiva_widgets.api.sessions import Timeouts
 from inductiva_widgets.errors import DownloadCancelledError
 from inductiva_widgets.outputs.engine import Outputs
 
-# The figure that counts, two seconds, is measured by test_ctrl_c.py: here a stop only has to end what
-# would wait for longer than the test does.
+# The figure that counts, two seconds, is measured by test_ctrl_c.py: here a stop only has to end
+# what would wait for longer than the test does.
 WITHIN_S = 20.0
 LONG_S = 3 * WITHIN_S
 # Large directories come by several connections: here this one does.

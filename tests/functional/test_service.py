@@ -11,7 +11,7 @@ import threading
 
 import msgspec
 import pytest
-from raw_engine import wait_until
+from waiting import wait_until
 
 from inductiva_widgets import errors
 from inductiva_widgets.api.config import ApiKey, Config, normalise_url
@@ -75,15 +75,6 @@ def contents(engine, finished):
             for info in archive.infolist()
             if info.filename.startswith("artifacts/") and not info.is_dir()
         }
-
-
-@pytest.fixture
-def running(engine):
-    task_id = engine.submit("sleep 60")
-    engine.reach(task_id, "computation-started")
-    yield task_id
-    engine.call("POST", f"/tasks/{task_id}/kill")
-    engine.finish(task_id)
 
 
 @pytest.fixture

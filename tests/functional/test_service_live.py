@@ -6,7 +6,7 @@ import threading
 
 import msgspec
 import pytest
-from raw_engine import wait_until
+from waiting import wait_until
 
 from inductiva_widgets.errors import LiveUnavailableError, UserInputError
 

@@ -46,13 +46,6 @@ def done(done_ids, backend):
     return Task(done_ids[0], backend=backend)
 
 
-@pytest.fixture
-def waiting(engine, backend):
-    task = Task(engine.create("true"), backend=backend)
-    yield task
-    engine.call("POST", f"/tasks/{task.id}/kill")
-
-
 def files_below(folder):
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.*"))
 

@@ -11,8 +11,8 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 import test_widgets
-from raw_engine import wait_until
 from test_widgets import EVIL, WIDGET_MIME, View, connected, settled
+from waiting import wait_until
 
 import inductiva_widgets as iw
 from inductiva_widgets import Task, TaskList, TaskMonitor, TaskTable

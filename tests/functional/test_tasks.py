@@ -89,14 +89,6 @@ def running(engine, backend):
 
 
 @pytest.fixture
-def waiting(engine, backend):
-    """A task whose inputs have not come."""
-    task = Task(engine.create("true"), backend=backend)
-    yield task
-    engine.call("POST", f"/tasks/{task.id}/kill")
-
-
-@pytest.fixture
 def scripted():
     with contextlib.closing(ScriptedServer()) as started:
         yield started

@@ -17,9 +17,9 @@ import comm
 import pytest
 import traitlets
 from comm.base_comm import BaseComm
-from ipywidgets import Widget
+from ipywidgets import Accordion, HBox, Tab, VBox, Widget
 from ipywidgets.widgets.widget import _instances
-from raw_engine import wait_until
+from waiting import wait_until
 
 from inductiva_widgets import Task, TaskMonitor, TaskTable
 from inductiva_widgets import backend as backends
@@ -129,12 +129,6 @@ def connected(url, key, folder):
 def backend(engine, tmp_path, notebook):
     with contextlib.closing(connected(engine.url, engine.key, tmp_path / "out")) as made:
         yield made
-
-
-@pytest.fixture(scope="module")
-def finished(engine):
-    script = "for i in range(9):\n    open(f'file_{i}.txt', 'w').write('x' * i)\n"
-    return engine.run("python make.py", files={"make.py": script})["task_id"]
 
 
 @pytest.fixture
@@ -309,6 +303,18 @@ def test_answers_are_kept_for_a_limited_number_of_calls(monitor, view):
         view.answer(f"n{number}")
 
     assert len(monitor._calls._answers) == 256
+
+
+@pytest.mark.parametrize("layout", [VBox, HBox, Tab, Accordion])
+def test_a_layout_of_ipywidgets_holds_a_monitor(monitor, view, finished, layout):
+    box = layout([monitor])
+
+    assert box.get_state()["children"] == [f"IPY_MODEL_{monitor.model_id}"]
+    assert monitor.get_state()["task_id"] == finished
+    box.children = ()
+    box.close()
+    view.call("task.get", {"task_id": finished})
+    assert view.answer()[0]["result"]["status"] == "success"
 
 
 def test_the_handler_returns_at_once_while_the_service_is_blocked(monitor, view, blocked):

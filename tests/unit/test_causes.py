@@ -246,3 +246,19 @@ def test_the_last_line_with_an_error_is_the_detail():
 
 def test_a_log_says_nothing_about_a_task_that_ended_well():
     assert cause_of(TaskRecord(status="success", is_terminated=True), "nan error") is None
+
+
+def test_a_heading_gives_way_to_the_line_below_it():
+    log = "--> FOAM FATAL IO ERROR: (openfoam-2306)\nkeyword deltaT is undefined\n\nfile: x"
+
+    cause = cause_of(failed_command("interFoam", 1), log)
+
+    assert cause.detail == "keyword deltaT is undefined"
+
+
+def test_frames_of_a_stack_are_no_line_of_an_error():
+    log = "Segmentation fault: an error\n[3] #0  Foam::error::printStack()\n"
+
+    cause = cause_of(failed_command("interFoam", 139), log)
+
+    assert cause.detail == "Segmentation fault: an error"

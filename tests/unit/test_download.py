@@ -8,7 +8,6 @@ import io
 import random
 import stat
 import threading
-import time
 import zipfile
 
 import pytest
@@ -892,12 +891,12 @@ def test_pause_holds_it_and_resume_goes_on(storage):
 
 
 def test_a_rate_limit_is_kept(storage, monkeypatch):
-    storage.outputs.directory()
+    tuning = Tuning(clock=lambda: 0.0)  # stands still: the last wait is that for all bytes
+    outputs = Outputs(storage.transport, storage.source, tuning=tuning)
+    outputs.directory()
     before = storage.server.sent
     waits = []
     monkeypatch.setattr(Stop, "pause", lambda _, seconds: waits.append(seconds))
-    tuning = Tuning(clock=lambda: 0.0)  # stands still: the last wait is that for all bytes
-    outputs = Outputs(storage.transport, storage.source, tuning=tuning)
     names = ["vtk/fluid_1.vtk"]
     outputs.start_download(storage.folder, filenames=names, bytes_per_s=1000).result(20)
 

@@ -306,6 +306,13 @@ def test_a_csv_gives_back_any_text(tmp_path_factory, texts):
     assert list(history.read_csv(path)["error_detail"]) == texts
 
 
+def test_a_nul_in_a_csv_is_its_picture(tmp_path):
+    history.to_csv(frame(record(error_detail="a\0b")), tmp_path / "tasks.csv")
+
+    assert b"\0" not in (tmp_path / "tasks.csv").read_bytes()
+    assert list(history.read_csv(tmp_path / "tasks.csv")["error_detail"]) == ["a␀b"]
+
+
 def test_an_empty_frame_survives_a_csv(tmp_path):
     history.to_csv(frame(), tmp_path / "none.csv")
 

@@ -13,6 +13,7 @@ import warnings
 import pandas as pd
 import pytest
 from scripted import ScriptedServer, ok, refusal
+from waiting import wait_until
 
 from inductiva_widgets import tasks
 from inductiva_widgets.api.config import ApiKey, Config
@@ -91,13 +92,6 @@ def of(backend):
     return lambda *ids: [Task(task_id, backend=backend) for task_id in ids]
 
 
-def until(condition):
-    end = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.002)
-
-
 # -- as_completed --------------------------------------------------------------------------------
 
 
@@ -154,7 +148,7 @@ def test_a_loop_left_in_the_middle_ends_the_watching(service, of):
         break
 
     assert seen == ["a"]
-    until(lambda: not [t for t in threading.enumerate() if t.name == "inductiva-watch"])
+    wait_until(lambda: not [t for t in threading.enumerate() if t.name == "inductiva-watch"])
 
 
 # -- wait_all ------------------------------------------------------------------------------------
@@ -327,14 +321,14 @@ def test_a_wait_that_is_cancelled_leaves_nothing_behind(service, of):
 
     async def give_up():
         waiting = asyncio.ensure_future(task.wait_async())
-        await asyncio.to_thread(until, lambda: service.asked)
+        await asyncio.to_thread(wait_until, lambda: service.asked)
         waiting.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await waiting
         return waiting.cancelled()
 
     assert asyncio.run(give_up())
-    until(lambda: not [t for t in threading.enumerate() if t.name == "inductiva-watch"])
+    wait_until(lambda: not [t for t in threading.enumerate() if t.name == "inductiva-watch"])
 
 
 def test_several_tasks_may_be_awaited_at_once(service, of):
@@ -428,11 +422,11 @@ def test_a_callback_comes_once_on_a_thread_of_its_own(service, of):
     (task,) = of("a")
     called = Called()
     handle = task.on_done(called)
-    until(lambda: service.asked)
+    wait_until(lambda: service.asked)
     assert called.tasks == []
 
     service.has("a", status="success")
-    until(lambda: called.tasks)
+    wait_until(lambda: called.tasks)
     task.backend.watcher.refresh("a")
 
     assert called.tasks == [task]
@@ -448,7 +442,7 @@ def test_a_callback_of_an_ended_task_comes_at_once(service, of):
 
     task.on_done(called)
 
-    until(lambda: called.tasks)
+    wait_until(lambda: called.tasks)
     assert service.asked_for("GET", "/tasks/a/status") == []
 
 
@@ -462,7 +456,7 @@ def test_a_callback_that_was_cancelled_does_not_come(service, of):
     assert handle.cancel() is True
     assert handle.cancel() is False
     service.has("a", status="success")
-    until(lambda: other.tasks)
+    wait_until(lambda: other.tasks)
 
     assert called.tasks == []
     assert "over" in repr(handle)
@@ -481,7 +475,7 @@ def test_a_callback_that_raises_is_named_once_and_disturbs_nobody(service, of):
         task.on_done(write_report)
         task.on_done(other)
         service.has("a", status="success")
-        until(lambda: other.tasks and caught)
+        wait_until(lambda: other.tasks and caught)
 
     (warning,) = caught
     assert "write_report" in str(warning.message)
@@ -495,7 +489,7 @@ def test_a_callback_of_an_unknown_task_is_told_not_to_come(of):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         task.on_done(called)
-        until(lambda: caught)
+        wait_until(lambda: caught)
 
     assert "will not be called" in str(caught[0].message)
     assert called.tasks == []
@@ -605,5 +599,5 @@ def test_a_kill_that_is_interrupted_says_how_far_it_came(service, of, capsys):
         tasks.kill(of(*ids))
 
     assert re.search(r"Stopped: \d+ of 40 kill requests are answered", capsys.readouterr().out)
-    until(lambda: not [t for t in threading.enumerate() if t.name == "inductiva-tasks"])
+    wait_until(lambda: not [t for t in threading.enumerate() if t.name == "inductiva-tasks"])
     assert len(service.asked_for("POST", ".*")) < 40

@@ -6,10 +6,10 @@ import collections
 import dataclasses
 import datetime as dt
 import threading
-import time
 from pathlib import Path
 
 import pytest
+from waiting import wait_until
 
 from inductiva_widgets.api.config import ApiKey, Config
 from inductiva_widgets.api.credentials import Credentials
@@ -860,13 +860,6 @@ def test_refresh_of_an_unknown_task_raises_and_tells_nobody(watcher):
 # -- the thread ----------------------------------------------------------------------------------
 
 
-def until(condition):
-    end = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.002)
-
-
 def pollers():
     return [thread for thread in threading.enumerate() if thread.name == "inductiva-watch"]
 
@@ -884,13 +877,13 @@ def test_the_first_watcher_starts_one_thread_and_the_last_ends_it(live, service)
     assert pollers() == []
     told = [Told(), Told(), Told()]
     subscriptions = [live.watch(task_id, one) for task_id, one in zip("abc", told, strict=True)]
-    until(lambda: all(told))
+    wait_until(lambda: all(told))
     assert len(pollers()) == 1
 
     for subscription in subscriptions:
         subscription.close()
 
-    until(lambda: not pollers())
+    wait_until(lambda: not pollers())
 
 
 def test_the_thread_ends_when_every_watched_task_has_ended(live, service):
@@ -898,7 +891,7 @@ def test_the_thread_ends_when_every_watched_task_has_ended(live, service):
     told = Told()
     live.watch("a", told)
 
-    until(lambda: told and not pollers())
+    wait_until(lambda: told and not pollers())
 
 
 def test_watchers_that_come_together_cost_one_look(live, service):
@@ -909,7 +902,7 @@ def test_watchers_that_come_together_cost_one_look(live, service):
         for task_id in "abc":
             live.watch(task_id, told, is_brief=True)
         assert pollers() == []
-    until(lambda: len(told) == 3)
+    wait_until(lambda: len(told) == 3)
 
     assert service.questions() == ["page"]
 
@@ -919,11 +912,11 @@ def test_closing_one_of_two_does_not_make_a_round_come_early(live, service):
     told = Told()
     live.watch("a", told)
     other = live.watch("b", told)
-    until(lambda: len(told) >= 2)
+    wait_until(lambda: len(told) >= 2)
     service.questions()
 
     other.close()
-    until(lambda: live._thread is not None)
+    wait_until(lambda: live._thread is not None)
 
     assert service.questions() == []
 
@@ -933,7 +926,7 @@ def test_a_task_that_runs_again_is_watched_again(live, service):
     service.has("a", status="spot-instance-preempted", ended=True)
     told = Told()
     live.watch("a", told)
-    until(lambda: told and not pollers())
+    wait_until(lambda: told and not pollers())
 
     service.has("a", status="submitted")
     live.refresh("a")
@@ -980,10 +973,10 @@ def test_many_threads_may_watch_show_refresh_and_close(service):
         thread.join()
 
     watcher.wake()
-    until(lambda: all(kept[i][-1].record.status == service.tasks_by_id[i][0] for i in ids))
-    until(lambda: all(kept[i][-1] is watcher.latest(i) for i in ids))
+    wait_until(lambda: all(kept[i][-1].record.status == service.tasks_by_id[i][0] for i in ids))
+    wait_until(lambda: all(kept[i][-1] is watcher.latest(i) for i in ids))
     for subscription in keeping:
         subscription.close()
-    until(lambda: not pollers())
+    wait_until(lambda: not pollers())
     assert failures == []
     assert not watcher._subscriptions

@@ -23,10 +23,11 @@ interface Props {
   /** Something here is not as usual. */
   marked?: boolean;
   groups(): MenuGroup[];
+  onOpen?(): void;
 }
 
 /** A button that opens a menu below it. Arrow keys move, Escape closes and returns. */
-export function MenuButton({ icon, label, marked = false, groups }: Props) {
+export function MenuButton({ icon, label, marked = false, groups, onOpen }: Props) {
   const [open, setOpen] = useState(false);
   const root = useRef<HTMLDivElement>(null);
   const button = useRef<HTMLButtonElement>(null);
@@ -54,7 +55,10 @@ export function MenuButton({ icon, label, marked = false, groups }: Props) {
         title={label}
         aria-haspopup="menu"
         aria-expanded={open}
-        onClick={() => setOpen(!open)}
+        onClick={() => {
+          if (!open) onOpen?.();
+          setOpen(!open);
+        }}
       >
         <Icon name={icon} />
       </button>

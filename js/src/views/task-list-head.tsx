@@ -24,6 +24,7 @@ export function PanelHead({ store, host, showKeys }: HeadProps) {
             label="Sort and group"
             marked={isArranged(store)}
             groups={() => arrangements(store)}
+            onOpen={() => store.wantNotes()}
           />
           <RefreshButton store={store} />
         </>
@@ -68,6 +69,7 @@ export function TableHead({ store, host, showKeys }: HeadProps) {
           icon="more"
           label="More actions"
           groups={() => [...actions({ store, host, showKeys }), ...arrangements(store)]}
+          onOpen={() => store.wantNotes()}
         />
       </span>
     </div>

@@ -156,6 +156,23 @@ test("grouping outlives a reload, and what is kept is damaged without harm", asy
   expect(again.el.textContent).toContain("Today");
 });
 
+test("tasks that all came with the first list are grouped and found by their notes too", async () => {
+  const transcript = await listTranscript(makeTasks(3), 3, { mesh: "coarse" });
+  const { el, connection } = await open([transcript]);
+
+  el.querySelector<HTMLElement>("[aria-label='More actions']")?.click();
+
+  const items = () => [...el.querySelectorAll<HTMLElement>("[role^=menuitem]")];
+  await expect.poll(() => items().map((item) => item.textContent)).toContain("mesh");
+  items()
+    .find((item) => item.textContent === "mesh")
+    ?.click();
+  await expect.poll(() => el.textContent).toContain("coarse");
+  await userEvent.fill(el.querySelector("input") as HTMLInputElement, "coarse");
+  await expect.poll(() => rows(el)).toHaveLength(3);
+  expect(connection.sent.filter(({ method }) => method === "tasks.all")).toHaveLength(1);
+});
+
 test("only as many of the newest are listed as asked for", async () => {
   const { el, connection } = await open([await listTranscript(makeTasks(5), 5000)], { lastN: 5 });
   expect(connection.sent.find(({ method }) => method === "tasks.list")?.params).toEqual({ last_n: 5 });
