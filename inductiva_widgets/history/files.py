@@ -31,7 +31,7 @@ def to_csv(frame: pd.DataFrame, path: str | os.PathLike[str]) -> None:
     """Writes a task frame as CSV (UTF-8, durations in seconds), for `read_csv` and for others.
 
     A text that begins with `=`, `+`, `-` or `@` gets a `'` before it, so that no program takes it
-    for a formula; `read_csv` takes it away again.
+    for a formula; `read_csv` takes it away again. A NUL is written as `␀`, and stays that.
 
     Raises:
         UserInputError: It is no frame of tasks.
@@ -133,6 +133,7 @@ def _quoted(column: pd.Series) -> pd.Series:
 
 
 def _quoted_text(text: str) -> str:
+    text = text.replace("\0", "␀")  # Python 3.10, and many a program, takes no CSV with a NUL
     # A text that begins with a quote gets another one, or it would lose its own when read.
     return f"'{text}" if text.startswith((*_FORMULA, "'")) else text
 
