@@ -76,7 +76,7 @@ def seconds(cell: str) -> float:
 def _cells(lines: list[str], separator: str) -> list[list[str]]:
     try:
         return list(csv.reader(lines, delimiter=separator, skipinitialspace=True))
-    except csv.Error:  # a cell of more than 128 KB
+    except csv.Error:  # a cell of more than 128 KB or, before Python 3.11, a NUL
         return [line.split(separator) for line in lines]
 
 

@@ -209,13 +209,13 @@ def follow(download: Download, label: str) -> None:
         if bar is None:
             download.result()
             return
-        done = False
-        while not done:
+        ended = False
+        while not ended:
+            ended = download.done  # one that ends after this look is asked once more how it ended
             try:
                 download.result(timeout=POLL_S)
-                done = True
             except WaitTimeoutError:
-                if download.done:
+                if ended:
                     raise
             finally:
                 now = download.progress

@@ -42,6 +42,7 @@ BLOCK_S = 4  # of one look into the mailbox: below every limit for an answer of 
 CLOSE_LIMIT_S = 3.0
 IDLE_S = 60.0  # an unused connection is kept this long
 RELAYS_LIFE_S = 60.0
+LAST_STREAM = 65534
 LARGEST_SDP = 64 * 1024
 MOST_CANDIDATES = 64
 RESUME_LINES = (1_000, 10_000, 100_000)  # how far back a lost place is looked for
@@ -195,6 +196,11 @@ class Channel:
         channel.on("message", self._messages.put_nowait)
         channel.on("close", self.end)
 
+    @property
+    def stream(self) -> int:
+        """Number of its stream; only once it is open."""
+        return int(self._channel.id)
+
     def send(self, request: Request) -> None:
         """Sends the request; only once it is open."""
         self._channel.send(json.dumps(request))
@@ -239,6 +245,8 @@ class _Peer:
         self._task_id = task_id
         self._lock = asyncio.Lock()
         self._is_connected = False
+        # By itself, aiortc takes the stream of a channel just closed: 1.15 (Python 3.10) too soon.
+        self._streams: Iterator[int] = iter(())
         self._channels: set[Channel] = set()
         self._idle: asyncio.TimerHandle | None = None
         self._closing: asyncio.Future[None] | None = None
@@ -254,7 +262,8 @@ class _Peer:
         async with self._lock:
             if self.is_closed:
                 raise no_answer(self._task_id)
-            made = Channel(self._connection.createDataChannel(LABEL), self._forget)
+            stream = next(self._streams, None)
+            made = Channel(self._connection.createDataChannel(LABEL, id=stream), self._forget)
             self._channels.add(made)
             try:
                 if not self._is_connected:
@@ -287,6 +296,7 @@ class _Peer:
         except (ValueError, AssertionError, LookupError, TypeError, AttributeError) as error:
             raise BadPayloadError("The task's machine sent an answer that fits nothing.") from error
         await asyncio.wait_for(first.opened.wait(), CONNECT_LIMIT_S)
+        self._streams = iter(range(first.stream + 2, LAST_STREAM + 1, 2))
         self._is_connected = True
 
     def _blocked(self) -> LiveUnavailableError:

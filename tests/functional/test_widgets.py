@@ -27,7 +27,7 @@ from inductiva_widgets.api.config import ApiKey, Config, normalise_url
 from inductiva_widgets.api.http import ApiTransport
 from inductiva_widgets.backend import Backend
 from inductiva_widgets.errors import UserInputError
-from inductiva_widgets.notebook import display, magics, service_widget
+from inductiva_widgets.notebook import display, magics, service_widget, view_code
 from inductiva_widgets.notebook.view_code import bundle_of
 from inductiva_widgets.service import dispatch
 
@@ -349,6 +349,7 @@ def test_what_a_first_paint_needs_is_small_and_sent_once(backend, finished, kind
 
 def test_the_code_of_the_views_is_with_the_page_before_they_are(monkeypatch, backend, finished):
     opened = []
+    monkeypatch.setattr(view_code, "_codes", {})  # no page was shown before
     monkeypatch.setattr(comm, "create_comm", lambda **keys: _noted(opened, RecordingComm(**keys)))
     task = Task(finished, backend=backend)
 

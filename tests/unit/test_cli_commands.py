@@ -8,6 +8,7 @@ import json
 import stat
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
@@ -21,7 +22,7 @@ from inductiva_widgets.api.models import TaskRecord, decode
 from inductiva_widgets.cli import console, program
 from inductiva_widgets.cli.fetching import split_names
 from inductiva_widgets.cli.summary import money, summary
-from inductiva_widgets.errors import UserInputError
+from inductiva_widgets.errors import UserInputError, WaitTimeoutError
 from inductiva_widgets.formats import parse_time
 from inductiva_widgets.tasks.rows import row
 
@@ -957,6 +958,28 @@ def test_a_narrow_terminal_gets_blocks(monkeypatch):
     console.print_table(["ID", "STATUS"], [["x" * 25, "Success"]])
 
     assert screen.getvalue().splitlines() == ["x" * 25, "  STATUS: Success"]
+
+
+@pytest.mark.parametrize("error", [None, UserInputError("no such file"), WaitTimeoutError("slow")])
+def test_a_download_that_ends_between_two_looks_is_told_as_it_ended(monkeypatch, error):
+    class Ending:
+        done = False
+        progress = SimpleNamespace(bytes=7, bytes_done=7)
+
+        def result(self, timeout):
+            if not self.done:
+                self.done = True
+                raise WaitTimeoutError("not in time")
+            if error is not None:
+                raise error
+
+    bar = SimpleNamespace(n=0, total=None, update=lambda size: None)
+    monkeypatch.setattr(console, "byte_bar", lambda label: contextlib.nullcontext(bar))
+    with contextlib.nullcontext() if error is None else pytest.raises(type(error)) as caught:
+        console.follow(Ending(), "a download")
+
+    assert caught is None or caught.value is error
+    assert bar.total == 7
 
 
 def test_the_demo_writes_its_notebook_and_keeps_changes(run, tmp_path):
