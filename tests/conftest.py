@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import ipaddress
+import signal
 import socket
 import tempfile
 import threading
@@ -33,6 +34,14 @@ def pytest_configure(config):
     if page := config.getoption("--reliability"):
         recorder = reliability.Recorder(page, config.getoption("--vitest"))
         config.pluginmanager.register(recorder)
+    _hear_signals()
+
+
+def _hear_signals():
+    """Tests send signals to this process and its children, whatever a shell had it ignore."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def _is_loopback(address: object) -> bool:

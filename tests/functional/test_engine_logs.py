@@ -26,14 +26,19 @@ LEFT_OUT = re.compile(r"\[(\d+) bytes of this log were left out here\.\]")
 PRINT_PARTS = """
 import os, sys, time
 number = 0
-for part, count in enumerate(map(int, sys.argv[1:])):
-    while not os.path.exists(f"part{part}"):
+
+def wait_for(name):
+    while not os.path.exists(name):
         time.sleep(0.01)
+
+for part, count in enumerate(map(int, sys.argv[1:])):
+    wait_for(f"part{part}")
     for first in range(number, number + count, 1000):
         text = "".join(f"{one:09d}{'x' * 90}\\n" for one in range(first, first + 1000))
         os.write(1, text.encode())
     number += count
     open(f"done{part}", "w").close()
+wait_for("end")
 """
 
 
@@ -52,7 +57,10 @@ def ring_engine(start_engine):
 
 
 class Printer:
-    """A task that prints numbered lines of a hundred bytes, in parts that a test lets go."""
+    """A task that prints numbered lines of a hundred bytes, in parts that a test lets go.
+
+    It runs until `printed()`, so that its log stays where it is.
+    """
 
     def __init__(self, engine, *counts):
         self._engine = engine
@@ -70,7 +78,8 @@ class Printer:
         wait_until(lambda: self.log.stat().st_blocks * 512 <= LIMIT_BYTES + 2 * BLOCK_BYTES)
 
     def printed(self):
-        """The whole stored log of the task, which has to succeed."""
+        """The whole stored log of the task, which ends only now, and has to succeed."""
+        (self.folder / "end").touch()
         task = self._engine.finish(self.task_id)
         assert task["status"] == "success", task
         return self._engine.output(self.task_id)
