@@ -60,7 +60,7 @@ bench-full: $(VENV)/.dev $(VENV)/.peers ## measure downloads beside all peers, s
 	$(BIN)/python benchmarks/bench_engine.py
 	$(BIN)/python benchmarks/bench_view.py --full
 
-soak: soak-downloads soak-kills soak-monitors soak-engine soak-live ## all of the next five, more than an hour
+soak: soak-downloads soak-kills soak-monitors soak-engine soak-live ## all of the next five, 50 minutes
 
 soak-downloads: $(VENV)/.dev ## 10,000 downloads through faults, some 25 minutes
 	$(BIN)/python tests/functional/test_outputs_faults.py 10000
