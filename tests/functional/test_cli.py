@@ -36,15 +36,6 @@ def done_id(engine):
 
 
 @pytest.fixture
-def running_id(engine):
-    task_id = engine.submit("sleep 60")
-    engine.reach(task_id, "computation-started")
-    yield task_id
-    engine.call("POST", f"/tasks/{task_id}/kill")
-    engine.finish(task_id)
-
-
-@pytest.fixture
 def environment(engine, tmp_path):
     return {
         "PATH": os.environ["PATH"],
@@ -306,11 +297,11 @@ def test_missing_names_are_told_and_the_others_delivered(run, done_id, tmp_path)
     assert f"Error: task {done_id}: " in said.stderr
 
 
-def test_one_bad_task_harms_no_other(run, done_id, running_id, tmp_path):
-    said = run("tasks", "download", running_id, "unknown", done_id, "-f", "stdout.txt")
+def test_one_bad_task_harms_no_other(run, done_id, running, tmp_path):
+    said = run("tasks", "download", running, "unknown", done_id, "-f", "stdout.txt")
 
     assert said.returncode == 1
-    assert f"task {running_id}: " in said.stderr
+    assert f"task {running}: " in said.stderr
     assert "its outputs come when it ends" in said.stderr
     assert "task unknown: " in said.stderr
     assert f"of task {done_id} to " in said.stdout
@@ -418,20 +409,20 @@ def test_waiting_prints_each_status_and_ends_with_the_worst(run, engine):
     assert run("tasks", "wait", good).returncode == 0
 
 
-def test_ctrl_c_stops_the_waiting_and_the_task_goes_on(terminal, engine, running_id):
-    screen = terminal("tasks", "wait", running_id)
+def test_ctrl_c_stops_the_waiting_and_the_task_goes_on(terminal, engine, running):
+    screen = terminal("tasks", "wait", running)
     screen.until("In Progress")
     screen.type("\x03")
 
     assert screen.end() == 130
     assert "the tasks go on" in screen.screen
     assert "Traceback" not in screen.screen
-    assert engine.status(running_id)["status"] == "computation-started"
+    assert engine.status(running)["status"] == "computation-started"
 
 
-def test_sigint_in_a_pipe_is_130_without_a_trace(environment, running_id, tmp_path):
+def test_sigint_in_a_pipe_is_130_without_a_trace(environment, running, tmp_path):
     process = subprocess.Popen(
-        [*PROGRAM, "tasks", "wait", running_id],
+        [*PROGRAM, "tasks", "wait", running],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -446,43 +437,43 @@ def test_sigint_in_a_pipe_is_130_without_a_trace(environment, running_id, tmp_pa
     assert "Traceback" not in errors
 
 
-def test_the_users_dialogue_in_a_real_terminal(terminal, engine, running_id):
-    screen = terminal("tasks", "kill", running_id)
+def test_the_users_dialogue_in_a_real_terminal(terminal, engine, running):
+    screen = terminal("tasks", "kill", running)
     screen.until("(y/[N])? ")
-    assert engine.status(running_id)["status"] == "computation-started"
+    assert engine.status(running)["status"] == "computation-started"
     screen.type("y\n")
 
     assert screen.end() == 0
     assert screen.text == (
         "You are about to kill the following tasks:\n"
-        f"  - {running_id}\n"
+        f"  - {running}\n"
         "Are you sure you want to proceed (y/[N])? y\n"
-        f"Successfully sent kill request for task {running_id}.\n"
+        f"Successfully sent kill request for task {running}.\n"
     )
-    assert engine.finish(running_id)["status"] == "killed"
+    assert engine.finish(running)["status"] == "killed"
 
 
 @pytest.mark.fault(97)
 @pytest.mark.parametrize(("keys", "code"), [("\n", 1), ("\x04", 1), ("\x03", 130)])
-def test_return_end_of_input_and_ctrl_c_kill_nothing(terminal, engine, running_id, keys, code):
-    screen = terminal("tasks", "kill", running_id)
+def test_return_end_of_input_and_ctrl_c_kill_nothing(terminal, engine, running, keys, code):
+    screen = terminal("tasks", "kill", running)
     screen.until("(y/[N])? ")
     screen.type(keys)
 
     assert screen.end() == code
-    assert engine.status(running_id)["status"] == "computation-started"
+    assert engine.status(running)["status"] == "computation-started"
 
 
-def test_in_a_pipe_kill_needs_yes_and_waits_for_the_truth(run, engine, running_id, done_id):
-    assert run("tasks", "kill", running_id, piped="y\n").returncode == 2
-    assert engine.status(running_id)["status"] == "computation-started"
+def test_in_a_pipe_kill_needs_yes_and_waits_for_the_truth(run, engine, running, done_id):
+    assert run("tasks", "kill", running, piped="y\n").returncode == 2
+    assert engine.status(running)["status"] == "computation-started"
 
-    said = run("tasks", "kill", running_id, done_id, "-y", "-w", "20")
+    said = run("tasks", "kill", running, done_id, "-y", "-w", "20")
 
     assert said.returncode == 0
     assert said.stdout.splitlines() == [
         f"Task {done_id} had already ended as Success: nothing to kill.",
-        f"Successfully killed task {running_id}.",
+        f"Successfully killed task {running}.",
     ]
 
 
