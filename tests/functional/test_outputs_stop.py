@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -23,8 +24,8 @@ from inductiva_widgets.api.sessions import Timeouts
 from inductiva_widgets.errors import DownloadCancelledError
 from inductiva_widgets.outputs.engine import Outputs
 
-# The figure that counts, two seconds, is measured by test_ctrl_c.py: here a stop only has to end
-# what would wait for longer than the test does.
+STOPS_WITHIN_S = 2.0
+# What is stopped would wait for longer than the test does.
 WITHIN_S = 20.0
 LONG_S = 3 * WITHIN_S
 # Large directories come by several connections: here this one does.
@@ -121,10 +122,13 @@ def test_whatever_it_waits_for_a_stop_ends_it(tmp_path):
             assert server.faults[0].reached.wait(WITHIN_S), case
         assert not any(download.done for download in downloads.values())
 
+        since = time.monotonic()
         assert all(download.cancel() for download in downloads.values())
         for download in downloads.values():
             with pytest.raises(DownloadCancelledError):
                 download.result(WITHIN_S)
+
+        assert time.monotonic() - since < STOPS_WITHIN_S
 
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
@@ -154,8 +158,10 @@ def test_ctrl_c_ends_the_command_line_and_its_process(tmp_path, silent):
             [sys.executable, *words], env={**settings, **home}, stderr=subprocess.PIPE
         ) as child:
             assert (asked if silent == "service" else falls_silent.reached).wait(WITHIN_S)
+            since = time.monotonic()
             child.send_signal(signal.SIGINT)
             said = child.communicate(timeout=WITHIN_S)[1].decode()
 
+            assert time.monotonic() - since < STOPS_WITHIN_S + 0.5, said
             assert child.returncode == 130, said
             assert "Traceback" not in said

@@ -66,11 +66,14 @@ print(sorted(name for name in sys.modules if name.startswith("inductiva_widgets.
     assert not list(tmp_path.iterdir())
 
 
-def test_importing_the_package_takes_no_time_to_speak_of():
-    process = python("import inductiva_widgets")
+def test_importing_the_package_takes_a_few_milliseconds():
+    # Of the processor: how busy the machine is besides says nothing of the package.
+    code = (
+        "import time; begun = time.process_time(); import inductiva_widgets;"
+        "print(time.process_time() - begun)"
+    )
 
-    (line,) = [line for line in process.stderr.splitlines() if line.endswith("| inductiva_widgets")]
-    assert int(line.split("|")[1]) < 500_000  # microseconds; 1 ms is usual, on an idle machine
+    assert float(python(code).stdout) < 0.05  # 10 ms is usual
 
 
 def test_working_with_tasks_loads_no_notebook_library_and_no_pandas():
