@@ -590,8 +590,10 @@ test("10,000 tasks: found at once, and scrolled as easily as 100", async () => {
   button("Load all").click();
   await expect.poll(() => grid().ariaRowCount, { timeout: 5000 }).toBe("10000");
 
+  const started = performance.now();
   type("t009999");
-  await expect.poll(() => rows().length).toBe(1);
+  await expect.poll(() => rows().length, { interval: 5 }).toBe(1);
+  expect(performance.now() - started).toBeLessThan(2000);
   type("");
   await expect.poll(() => grid().ariaRowCount).toBe("10000");
   grid().focus();
