@@ -37,9 +37,9 @@ const NEVER = { monitor: ["panel", "table", "compare", "lab"], table: ["lab"] };
 
 /** The two bundles of a kind of widget (`monitor`, `table`): of each its text, and the names of its modules. */
 export async function bundlesOf(kind) {
-  const entry = `src/${kind}-widget.ts`;
+  const entry = `src/notebook/${kind}-widget.ts`;
   const { modules } = await bundle(entry, {});
-  const apart = await bundle(`src/${kind}-parts.ts`, { plugins: [leaveOut(new Set(modules))] });
+  const apart = await bundle(`src/parts/${kind}-parts.ts`, { plugins: [leaveOut(new Set(modules))] });
   const { text, taken } = asFunction(apart.text);
   const style = await stylesOf(kind);
   const withStyle = `export const style = ${JSON.stringify(style.parts)};\n${text}`;
@@ -50,7 +50,7 @@ export async function bundlesOf(kind) {
 
 /** The module that every widget brings. */
 export async function loader() {
-  const { text } = await bundle("src/loader.ts", { minify: true });
+  const { text } = await bundle("src/notebook/loader.ts", { minify: true });
   return text;
 }
 

@@ -1,10 +1,10 @@
 /** What a state of the gallery is made of, and what its actor may do. */
 import type { TaskListHost } from "../src/list/host";
-import { mountTaskList } from "../src/list-view";
-import { setPartsSource } from "../src/part-loader";
-import * as parts from "../src/table-parts";
-import { mountTaskTable, type TaskTableOptions } from "../src/task-table";
-import { mount } from "../src/view";
+import { mountTaskList } from "../src/list/mount";
+import { mountTaskTable, type TaskTableOptions } from "../src/list/task-table";
+import { mount } from "../src/monitor/mount";
+import { setPartsSource } from "../src/parts/part-loader";
+import * as parts from "../src/parts/table-parts";
 import { paintSavedCard, type SavedCardProps } from "../src/views/saved-card";
 import { ReplayConnection, type Transcript } from "../test/replay-connection";
 

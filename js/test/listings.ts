@@ -1,6 +1,6 @@
+import { FileModel } from "../src/files/file-model";
+import { gzip, type Listing, NameList } from "../src/files/listing";
 import type { FileListing } from "../src/protocol";
-import { FileModel } from "../src/table/file-model";
-import { gzip, type Listing, NameList } from "../src/table/listing";
 
 export interface File {
   name: string;

@@ -1,5 +1,5 @@
+import { gzip } from "../src/files/listing";
 import type { LogFile, LogPart, LogsOpened, MachineColumn, MachineMetrics, Method } from "../src/protocol";
-import { gzip } from "../src/table/listing";
 import type { ReplayConnection } from "./replay-connection";
 
 /** What a command wrote, for a log made for tests. */

@@ -1,5 +1,5 @@
 /** Loads the parts before the tests begin: what is tested is not how they come. */
-import { loadParts, setPartsSource } from "../src/part-loader";
+import { loadParts, setPartsSource } from "../src/parts/part-loader";
 
-setPartsSource(() => import("../src/table-parts"));
+setPartsSource(() => import("../src/parts/table-parts"));
 await loadParts();

@@ -1,5 +1,5 @@
 import cases from "../../tests/golden/payload-names.json";
-import { gunzip, gzip, unpackListing } from "../src/table/listing";
+import { gunzip, gzip, unpackListing } from "../src/files/listing";
 import { packFrame } from "./listings";
 import { fromBase64, type Transcript, toBase64 } from "./replay-connection";
 

@@ -1,5 +1,5 @@
+import { gzip } from "../src/files/listing";
 import { TASK_COLUMNS, type TaskSummary } from "../src/protocol";
-import { gzip } from "../src/table/listing";
 import { type Transcript, toBase64 } from "./replay-connection";
 
 const ENDED = Date.parse("2026-11-21T12:00:00Z");

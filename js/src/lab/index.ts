@@ -5,7 +5,7 @@ import { ISettingRegistry } from "@jupyterlab/settingregistry";
 import { IStatusBar } from "@jupyterlab/statusbar";
 import { Token } from "@lumino/coreutils";
 import { codeFor } from "../list/tasks";
-import { setPartsSource } from "../part-loader";
+import { setPartsSource } from "../parts/part-loader";
 import { askForKey, startEngine } from "./account-dialogs";
 import { addCommands, OPEN_TASK, openArgs } from "./commands";
 import { CodeInserter } from "./insert";

@@ -1,6 +1,6 @@
 import type { JupyterFrontEnd } from "@jupyterlab/application";
 import { effect } from "@preact/signals";
-import type { MountOptions } from "../view";
+import type { MountOptions } from "../monitor/mount";
 import { DownloadToasts } from "./download-toasts";
 import { ServerConnection } from "./server-connection";
 import { Settings } from "./settings";

@@ -1,7 +1,7 @@
 import { Widget } from "@lumino/widgets";
 import { effect, signal, untracked } from "@preact/signals";
 import type { TaskListHost } from "../list/host";
-import { type MountedTaskList, mountTaskList } from "../list-view";
+import { type MountedTaskList, mountTaskList } from "../list/mount";
 import type { BackendName } from "../protocol";
 import type { BackendEntry } from "./account";
 import { taskIcon } from "./icon";

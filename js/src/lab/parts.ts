@@ -1,10 +1,10 @@
 import { ServiceFailure } from "../connection";
-import type { Parts } from "../part-loader";
+import type { Parts } from "../parts/part-loader";
 
 /** The parts of the views as a chunk of this extension, which the Jupyter server sends. */
 export async function partsOfServer(): Promise<Parts> {
   try {
-    return await import("../table-parts");
+    return await import("../parts/table-parts");
   } catch (error) {
     console.error(error);
     throw new ServiceFailure({

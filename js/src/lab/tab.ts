@@ -1,8 +1,8 @@
 import { MainAreaWidget } from "@jupyterlab/apputils";
 import { Widget } from "@lumino/widgets";
 import { shortId } from "../format";
+import { type MountedMonitor, mount } from "../monitor/mount";
 import type { BackendName } from "../protocol";
-import { type MountedMonitor, mount } from "../view";
 import { taskIcon } from "./icon";
 import type { Page } from "./page";
 import { ViewConnection, type ViewRights } from "./view-connection";

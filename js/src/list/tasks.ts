@@ -1,6 +1,6 @@
+import { gunzip } from "../files/listing";
 import { TASK_COLUMNS, type TaskCollection, type TaskSummary } from "../protocol";
 import { isQueued, statusLook } from "../status";
-import { gunzip } from "../table/listing";
 import type { TaskFilters } from "./host";
 
 /** A task as the list knows it. Notes come with all tasks only, not with the newest ones. */

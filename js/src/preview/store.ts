@@ -1,8 +1,8 @@
 import { signal } from "@preact/signals";
 import { asServiceError, isAbort } from "../connection";
+import type { FileModel } from "../files/file-model";
+import type { MonitorStore } from "../monitor/store";
 import type { FilePreview, ServiceError } from "../protocol";
-import type { MonitorStore } from "../store";
-import type { FileModel } from "../table/file-model";
 
 /** A file that is looked into, and its bytes as far as they have come. */
 export interface Opened {

@@ -1,8 +1,8 @@
 import { useEffect, useRef } from "preact/hooks";
 import { formatAge, formatClock, formatCost, formatDuration, shortId } from "../format";
+import type { Failure, MonitorStore } from "../monitor/store";
 import type { ServiceError } from "../protocol";
 import { runtimeSeconds } from "../status";
-import type { Failure, MonitorStore } from "../store";
 import { Banner, ErrorText, sentence } from "./banner";
 import { Icon } from "./icon";
 

@@ -1,7 +1,7 @@
 import { useMemo } from "preact/hooks";
 import { HEIGHT, nearest, pathsOf, type TimeAxis, WIDTH } from "../chart";
 import { formatDuration } from "../format";
-import type { MachineStore } from "../machine-store";
+import type { MachineStore } from "../monitor/machine-store";
 
 /** One measure as it is drawn and told. */
 export interface ChartSpec {

@@ -1,5 +1,5 @@
 import { useEffect, useState } from "preact/hooks";
-import type { MonitorStore } from "../store";
+import type { MonitorStore } from "../monitor/store";
 import { Icon } from "./icon";
 
 /** How long "copied" stays: long enough to be seen, short enough to try again. */

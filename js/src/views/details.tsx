@@ -9,9 +9,9 @@ import {
   formatStamp,
   UNKNOWN,
 } from "../format";
-import { spanWords } from "../phases";
+import { spanWords } from "../monitor/phases";
+import type { MonitorStore } from "../monitor/store";
 import type { MachineFacts, Phase, TaskDetails, TaskSummary } from "../protocol";
-import type { MonitorStore } from "../store";
 import { usualTime } from "./facts";
 import { Icon } from "./icon";
 

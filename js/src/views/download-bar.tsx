@@ -1,4 +1,5 @@
-import { CONFLICT, type Wanted } from "../files-store";
+import type { FileModel } from "../files/file-model";
+import { CONFLICT, type Wanted } from "../files/store";
 import {
   countOf,
   formatCount,
@@ -8,9 +9,8 @@ import {
   formatSizeOf,
   shortId,
 } from "../format";
+import type { MonitorStore } from "../monitor/store";
 import { type DownloadProgress, FileState, type Overwrite } from "../protocol";
-import type { MonitorStore } from "../store";
-import type { FileModel } from "../table/file-model";
 import { FolderField } from "./download-folder";
 import { FootLines, ProgressFoot } from "./foot";
 import { Icon } from "./icon";

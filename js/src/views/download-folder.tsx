@@ -1,5 +1,5 @@
 import { useEffect, useRef, useState } from "preact/hooks";
-import type { MonitorStore } from "../store";
+import type { MonitorStore } from "../monitor/store";
 import { Icon } from "./icon";
 
 /** The bar while another folder is chosen. The service says whether it can be written to. */

@@ -1,8 +1,8 @@
 import type { ComponentChildren } from "preact";
 import { countOf, formatCost, formatCount, formatDuration, formatSize, ordinal, UNKNOWN } from "../format";
+import type { MonitorStore } from "../monitor/store";
 import type { TaskDetails, TaskSummary } from "../protocol";
 import { isQueued, runtimeSeconds, secondsBetween } from "../status";
-import type { MonitorStore } from "../store";
 import { Icon } from "./icon";
 
 export function Facts({ store }: { store: MonitorStore }) {

@@ -1,6 +1,6 @@
+import type { MonitorStore } from "../monitor/store";
 import type { Cause, TaskSummary } from "../protocol";
 import { statusLook } from "../status";
-import type { MonitorStore } from "../store";
 import { Banner, sentence } from "./banner";
 import { CopyButton } from "./copy";
 

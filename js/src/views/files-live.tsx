@@ -1,9 +1,9 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { countOf, formatAge, formatCount, formatDuration, formatSize } from "../format";
-import { LiveLook } from "../live-look";
+import { LiveLook } from "../monitor/live-look";
+import type { MonitorStore } from "../monitor/store";
 import type { LiveFiles as Listed, ServiceError } from "../protocol";
-import type { MonitorStore } from "../store";
 import { Icon } from "./icon";
 
 /** Entries of a folder that are shown at once, and files up to which all folders are unfolded. */

@@ -1,12 +1,12 @@
 import type { ComponentChildren, RefObject } from "preact";
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
+import type { FileModel, Form } from "../files/file-model";
+import { COLUMNS, descendsFirst, FileTable } from "../files/file-table";
 import { formatCount, formatSize } from "../format";
 import type { IconName } from "../icons";
-import { partsState } from "../part-loader";
+import type { MonitorStore } from "../monitor/store";
+import { partsState } from "../parts/part-loader";
 import type { ServiceError, TaskSummary } from "../protocol";
-import type { MonitorStore } from "../store";
-import type { FileModel, Form } from "../table/file-model";
-import { COLUMNS, descendsFirst, FileTable } from "../table/file-table";
 import { Banner, ErrorText } from "./banner";
 import { DownloadBar } from "./download-bar";
 import { usualTime } from "./facts";

@@ -1,5 +1,5 @@
 import { formatClock, formatStamp, shortId } from "../format";
-import type { MonitorStore } from "../store";
+import type { MonitorStore } from "../monitor/store";
 import { Badge } from "./badge";
 import { CopyButton } from "./copy";
 import { Icon } from "./icon";

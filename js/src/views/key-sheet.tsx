@@ -1,6 +1,6 @@
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { saveChoice } from "../key-choice";
-import type { MonitorStore } from "../store";
+import type { MonitorStore } from "../monitor/store";
 import { Icon } from "./icon";
 import { keysAct } from "./keys";
 

@@ -1,6 +1,6 @@
 import { useEffect, useRef } from "preact/hooks";
 import { savedChoice } from "../key-choice";
-import type { KeyMap, MonitorStore } from "../store";
+import type { KeyMap, MonitorStore } from "../monitor/store";
 
 /** While the component is shown, these keys act. */
 export function useKeys(store: MonitorStore, keys: KeyMap): void {

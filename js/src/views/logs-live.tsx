@@ -1,7 +1,7 @@
 import { countOf, formatAge, formatCount } from "../format";
-import type { LiveState } from "../log-live";
-import type { LogModel } from "../log-model";
-import type { MonitorStore } from "../store";
+import type { LiveState } from "../logs/live";
+import type { LogModel } from "../logs/model";
+import type { MonitorStore } from "../monitor/store";
 import { Empty } from "./empty";
 import { Icon } from "./icon";
 

@@ -1,7 +1,7 @@
 import type { RefObject } from "preact";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { formatCount } from "../format";
-import { BOTH } from "../log-live";
+import { BOTH } from "../logs/live";
 import {
   type Block,
   BODY_PADDING,
@@ -11,12 +11,12 @@ import {
   MOST_LETTERS,
   type Section,
   type ShownRow,
-} from "../log-model";
-import type { Target } from "../logs-store";
-import { spanWords } from "../phases";
+} from "../logs/model";
+import type { Target } from "../logs/store";
+import { type Row, type Style, themeColour } from "../logs/terminal";
+import { spanWords } from "../monitor/phases";
+import type { MonitorStore } from "../monitor/store";
 import type { LogPart } from "../protocol";
-import type { MonitorStore } from "../store";
-import { type Row, type Style, themeColour } from "../terminal";
 import { Icon } from "./icon";
 
 interface View {

@@ -1,7 +1,7 @@
 import { useEffect } from "preact/hooks";
 import { countOf, formatSize, formatSizeOf } from "../format";
+import type { MonitorStore } from "../monitor/store";
 import type { LiveTop } from "../protocol";
-import type { MonitorStore } from "../store";
 import { Empty } from "./empty";
 import { Icon } from "./icon";
 

@@ -1,9 +1,9 @@
 import { useEffect, useMemo } from "preact/hooks";
 import { roundTop, type Summary, summaryOf, timeAxis } from "../chart";
 import { formatCount, formatSize } from "../format";
-import type { Measures } from "../machine-store";
+import type { Measures } from "../monitor/machine-store";
+import type { MonitorStore } from "../monitor/store";
 import type { MachineColumn, TaskDetails } from "../protocol";
-import type { MonitorStore } from "../store";
 import { Banner, ErrorText } from "./banner";
 import { Chart, type ChartSpec } from "./chart";
 import { Empty } from "./empty";

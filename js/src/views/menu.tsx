@@ -1,4 +1,4 @@
-import type { MonitorStore } from "../store";
+import type { MonitorStore } from "../monitor/store";
 import { copyText } from "./copy";
 import { MenuButton, type MenuGroup, type MenuItem } from "./pop-menu";
 

@@ -1,6 +1,6 @@
 import { useEffect, useRef } from "preact/hooks";
-import { partsState } from "../part-loader";
-import { type MonitorStore, TABS } from "../store";
+import { type MonitorStore, TABS } from "../monitor/store";
+import { partsState } from "../parts/part-loader";
 import { Banners } from "./banners";
 import { Facts } from "./facts";
 import { FailureReport } from "./failure";

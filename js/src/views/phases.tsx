@@ -1,5 +1,5 @@
-import { phasesOfSummary, type Segment, segmentsOf, stripText } from "../phases";
-import type { MonitorStore } from "../store";
+import { phasesOfSummary, type Segment, segmentsOf, stripText } from "../monitor/phases";
+import type { MonitorStore } from "../monitor/store";
 import { Icon } from "./icon";
 
 /** Where the time went: a bar of phases with their names and times. */

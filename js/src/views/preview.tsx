@@ -1,9 +1,9 @@
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { formatSize } from "../format";
+import type { MonitorStore } from "../monitor/store";
 import type { Opened } from "../preview/store";
 import { decode } from "../preview/text";
 import type { PreviewKind } from "../protocol";
-import type { MonitorStore } from "../store";
 import { ErrorText } from "./banner";
 import { Icon } from "./icon";
 import { Json } from "./preview-json";

@@ -1,5 +1,5 @@
 import { formatLeft, formatSimulated } from "../format";
-import type { MonitorStore } from "../store";
+import type { MonitorStore } from "../monitor/store";
 
 /** How far the simulation is in its own time; nothing where its log does not tell. */
 export function Simulated({ store }: { store: MonitorStore }) {

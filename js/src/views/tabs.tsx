@@ -1,7 +1,7 @@
 import type { ComponentChildren } from "preact";
 import { useRef } from "preact/hooks";
 import { formatCount } from "../format";
-import { type MonitorStore, TABS, type Tab } from "../store";
+import { type MonitorStore, TABS, type Tab } from "../monitor/store";
 import { DownloadBar } from "./download-bar";
 import { Files } from "./files";
 import { WithParts } from "./with-parts";

@@ -10,9 +10,9 @@ import {
   shortId,
   UNKNOWN,
 } from "../format";
+import type { TaskListStore } from "../list/store";
 import type { ListedTask } from "../list/tasks";
 import { isQueued, pastWord, runtimeSeconds, statusWord } from "../status";
-import type { TaskListStore } from "../task-list-store";
 import { StatusIcon } from "./badge";
 
 interface CellProps {

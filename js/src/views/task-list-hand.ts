@@ -1,7 +1,7 @@
 import type { TaskListHost } from "../list/host";
+import type { TaskListStore } from "../list/store";
 import { codeFor } from "../list/tasks";
 import { Layout } from "../list/virtual";
-import type { TaskListStore } from "../task-list-store";
 
 /** Shows two ticked tasks beside each other; other numbers of them have no such view. */
 export function compareTicked({ acts }: TaskListStore, host: TaskListHost): void {

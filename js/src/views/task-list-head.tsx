@@ -1,8 +1,8 @@
 import type { RefObject } from "preact";
 import { formatCount } from "../format";
 import type { Grouping, SortKey } from "../list/lines";
+import type { TaskListStore } from "../list/store";
 import type { Chip } from "../list/tasks";
-import type { TaskListStore } from "../task-list-store";
 import { Icon } from "./icon";
 import { MenuButton, type MenuGroup } from "./pop-menu";
 import { AsOf, type TaskListProps } from "./task-list-states";

@@ -2,8 +2,8 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { asServiceError } from "../connection";
 import { formatClock, formatStamp } from "../format";
 import type { ListAccount, TaskListHost } from "../list/host";
+import type { TaskListStore } from "../list/store";
 import type { ServiceError } from "../protocol";
-import type { TaskListStore } from "../task-list-store";
 import { ErrorText } from "./banner";
 import { Icon } from "./icon";
 

@@ -1,7 +1,7 @@
 import type { ComponentChildren } from "preact";
 import { useEffect } from "preact/hooks";
 import type { Connection } from "../connection";
-import { loadParts, type Parts, partsState } from "../part-loader";
+import { loadParts, type Parts, partsState } from "../parts/part-loader";
 import type { ServiceError } from "../protocol";
 import { Banner, ErrorText } from "./banner";
 import { Icon } from "./icon";

@@ -1,9 +1,9 @@
 import { afterEach, expect, test } from "vitest";
 import viewParts from "../../../tests/golden/protocol/view-parts.json";
-import { partsOfKernel } from "../../src/kernel-parts";
-import { addStyle } from "../../src/page-style";
-import { modules } from "../../src/shared-modules";
-import { gzip } from "../../src/table/listing";
+import { gzip } from "../../src/files/listing";
+import { partsOfKernel } from "../../src/notebook/kernel-parts";
+import { addStyle } from "../../src/notebook/page-style";
+import { modules } from "../../src/notebook/shared-modules";
 import { ReplayConnection, type Transcript } from "../replay-connection";
 
 afterEach(() => {

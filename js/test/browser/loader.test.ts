@@ -1,16 +1,16 @@
 import type { InitializeProps, RenderProps } from "@anywidget/types";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { gzip } from "../../src/table/listing";
+import { gzip } from "../../src/files/listing";
 import { FakeModel } from "../fake-model";
 
 const page = globalThis as unknown as { __inductivaWidgetsCode?: Map<string, unknown>; told?: string[] };
 
 // As anywidget does, each model gets a module of its own.
-type Loader = typeof import("../../src/loader").default;
+type Loader = typeof import("../../src/notebook/loader").default;
 let loaded = 0;
 async function newLoader(): Promise<Loader> {
   loaded += 1;
-  return (await import(/* @vite-ignore */ `../../src/loader?copy=${loaded}`)).default;
+  return (await import(/* @vite-ignore */ `../../src/notebook/loader?copy=${loaded}`)).default;
 }
 
 /** Tells what is done with it. */

@@ -2,7 +2,7 @@ import { afterEach, describe, expect, test, vi } from "vitest";
 import detailsRunning from "../../../tests/golden/protocol/details-running.json";
 import taskRunning from "../../../tests/golden/protocol/task-running.json";
 import taskSuccess from "../../../tests/golden/protocol/task-success.json";
-import { MOST_ROWS } from "../../src/log-live";
+import { MOST_ROWS } from "../../src/logs/live";
 import type { ServiceError, TaskSummary } from "../../src/protocol";
 import { MadeFeed, madeLines } from "../live";
 import { type MadePart, serveLogs } from "../logs";

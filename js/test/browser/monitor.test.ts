@@ -13,7 +13,7 @@ import taskRunning from "../../../tests/golden/protocol/task-running.json";
 import taskStale from "../../../tests/golden/protocol/task-stale.json";
 import taskSuccess from "../../../tests/golden/protocol/task-success.json";
 import taskUnknownStatus from "../../../tests/golden/protocol/task-unknown-status.json";
-import { gunzip } from "../../src/table/listing";
+import { gunzip } from "../../src/files/listing";
 import { MonitorPage, standStill } from "./page";
 
 let page: MonitorPage;

@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, expect, vi } from "vitest";
 import { userEvent } from "vitest/browser";
 import "../../src/style.css";
-import type { MonitorOptions } from "../../src/store";
-import { type MountedMonitor, mount } from "../../src/view";
+import { type MountedMonitor, mount } from "../../src/monitor/mount";
+import type { MonitorOptions } from "../../src/monitor/store";
 import "../parts";
 import { ReplayConnection, type Transcript } from "../replay-connection";
 

@@ -5,8 +5,8 @@ import previewText from "../../../tests/golden/protocol/preview-text.json";
 import taskSuccess from "../../../tests/golden/protocol/task-success.json";
 import tasksList from "../../../tests/golden/protocol/tasks-list.json";
 import { ServiceFailure } from "../../src/connection";
-import { type Parts, type PartsSource, partsState, setPartsSource } from "../../src/part-loader";
-import { mountTaskTable } from "../../src/task-table";
+import { mountTaskTable } from "../../src/list/task-table";
+import { type Parts, type PartsSource, partsState, setPartsSource } from "../../src/parts/part-loader";
 import { ReplayConnection, type Transcript } from "../replay-connection";
 import { MonitorPage, standStill } from "./page";
 
@@ -31,7 +31,7 @@ beforeEach(() => {
   const source: PartsSource = (onWaiting) =>
     new Promise<Parts>((resolve, reject) => {
       asked.push({
-        give: async () => resolve(await import("../../src/table-parts")),
+        give: async () => resolve(await import("../../src/parts/table-parts")),
         refuse: () => reject(new ServiceFailure(REFUSED)),
         waiting: onWaiting,
       });

@@ -3,7 +3,7 @@ import outputsList from "../../../tests/golden/protocol/outputs-list.json";
 import taskRunning from "../../../tests/golden/protocol/task-running.json";
 import taskSuccess from "../../../tests/golden/protocol/task-success.json";
 import { ServiceFailure } from "../../src/connection";
-import type { MonitorOptions } from "../../src/store";
+import type { MonitorOptions } from "../../src/monitor/store";
 import { MonitorPage, standStill } from "./page";
 
 /* What a host takes away from a monitor, and a monitor that nobody answers for any more. */

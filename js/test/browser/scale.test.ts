@@ -1,8 +1,8 @@
 import { afterEach, expect, test } from "vitest";
 import "../../src/style.css";
-import { FileModel } from "../../src/table/file-model";
-import { FileTable } from "../../src/table/file-table";
-import { NameList } from "../../src/table/listing";
+import { FileModel } from "../../src/files/file-model";
+import { FileTable } from "../../src/files/file-table";
+import { NameList } from "../../src/files/listing";
 import { listingMeta, listingOf, manyFiles } from "../listings";
 
 /** Measured times are some 10 times smaller; these limits catch a change of order, not a slow machine. */

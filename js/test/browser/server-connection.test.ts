@@ -4,7 +4,7 @@ import troubleshooting from "../../../docs/troubleshooting.md?raw";
 import type { Backends } from "../../src/lab/account";
 import { decodeFrame, encodeFrame } from "../../src/lab/frame";
 import { ServerConnection } from "../../src/lab/server-connection";
-import { mountTaskList } from "../../src/list-view";
+import { mountTaskList } from "../../src/list/mount";
 
 /** A Jupyter server of a few lines: what was asked, and a stream that the test feeds. */
 class FakeServer {

@@ -11,7 +11,7 @@ import tasksListStale from "../../../tests/golden/protocol/tasks-list-stale.json
 import "../../src/style.css";
 import { VERSION, versionTrouble } from "../../src/lab/version";
 import type { TaskListHost } from "../../src/list/host";
-import { type MountedTaskList, mountTaskList } from "../../src/list-view";
+import { type MountedTaskList, mountTaskList } from "../../src/list/mount";
 import "../parts";
 import { ReplayConnection, type Transcript } from "../replay-connection";
 import { listTranscript, makeTask, makeTasks } from "../tasks";

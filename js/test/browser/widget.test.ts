@@ -1,7 +1,7 @@
 import type { InitializeProps, RenderProps } from "@anywidget/types";
 import { afterEach, expect, test } from "vitest";
 import taskRunning from "../../../tests/golden/protocol/task-running.json";
-import widget from "../../src/monitor-widget";
+import widget from "../../src/notebook/monitor-widget";
 import { FakeModel } from "../fake-model";
 
 const TASK = taskRunning.messages.find((entry) => entry.message.kind === "result")?.message.result;

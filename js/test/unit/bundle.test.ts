@@ -1,15 +1,15 @@
 import { describe, expect, test } from "vitest";
 import { bundlesOf } from "../../bundle.mjs";
-import { gzip } from "../../src/table/listing";
+import { gzip } from "../../src/files/listing";
 
 const BUDGET = 45_000; // bytes with gzip that a first paint may need
 
-const OF_A_TASK = ["logs-store.ts", "machine-store.ts", "terminal.ts", "preview/vtk.ts"].concat(
+const OF_A_TASK = ["logs/store.ts", "monitor/machine-store.ts", "logs/terminal.ts", "preview/vtk.ts"].concat(
   ["details", "logs", "machine", "preview"].map((name) => `views/${name}.tsx`),
 );
 const PARTS = {
   monitor: OF_A_TASK,
-  table: [...OF_A_TASK, "view.tsx", "views/compare.tsx", "views/task-list-acts.tsx"],
+  table: [...OF_A_TASK, "monitor/mount.tsx", "views/compare.tsx", "views/task-list-acts.tsx"],
 };
 
 describe.each(["monitor", "table"] as const)("the bundles of a %s", async (kind) => {

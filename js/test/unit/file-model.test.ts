@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
+import { FileModel } from "../../src/files/file-model";
+import { hitIn, readPattern } from "../../src/files/pattern";
 import { FileState } from "../../src/protocol";
-import { FileModel } from "../../src/table/file-model";
-import { hitIn, readPattern } from "../../src/table/pattern";
 import { listingOf, modelOf, shownNames } from "../listings";
 
 test("rows begin in natural order of names", () => {

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import golden from "../../../tests/golden/protocol/outputs-list.json";
+import { unpackListing } from "../../src/files/listing";
 import type { FileListing } from "../../src/protocol";
-import { unpackListing } from "../../src/table/listing";
 import { type File, packFrame } from "../listings";
 import { fromBase64 } from "../replay-connection";
 

@@ -7,7 +7,7 @@ import {
   LogModel,
   rangeOf,
   type Section,
-} from "../../src/log-model";
+} from "../../src/logs/model";
 import type { LogFile, LogPart } from "../../src/protocol";
 
 function part(rest: Partial<LogPart>): LogPart {

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { NameList } from "../../src/table/listing";
-import { naturalOrder } from "../../src/table/natural-sort";
+import { NameList } from "../../src/files/listing";
+import { naturalOrder } from "../../src/files/natural-sort";
 
 function sorted(...names: string[]): string[] {
   return Array.from(naturalOrder(new NameList(names.join("\n"), names.length)), (i) => names[i] ?? "");

@@ -10,7 +10,14 @@ import taskQueued from "../../../tests/golden/protocol/task-queued.json";
 import taskRunning from "../../../tests/golden/protocol/task-running.json";
 import taskStale from "../../../tests/golden/protocol/task-stale.json";
 import taskSuccess from "../../../tests/golden/protocol/task-success.json";
-import { phasesOfSummary, programOf, type Segment, segmentsOf, spanWords, stripText } from "../../src/phases";
+import {
+  phasesOfSummary,
+  programOf,
+  type Segment,
+  segmentsOf,
+  spanWords,
+  stripText,
+} from "../../src/monitor/phases";
 import type { Phase, PhaseKind, TaskDetails, TaskSummary } from "../../src/protocol";
 
 interface Recorded {

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import golden from "../../../tests/golden/terminal.json";
-import { type Row, renderTerminal, type Style, themeColour } from "../../src/terminal";
+import { type Row, renderTerminal, type Style, themeColour } from "../../src/logs/terminal";
 
 type Told = Partial<Record<keyof Style, unknown>>;
 

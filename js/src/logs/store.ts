@@ -1,14 +1,14 @@
 import { signal } from "@preact/signals";
-import { asServiceError, isAbort } from "./connection";
-import { formatCount } from "./format";
-import { BOTH, LiveLog, type Place } from "./log-live";
-import { LiveLogModel } from "./log-live-model";
-import { type Block, HEAD_HEIGHT, isCut, LINE_HEIGHT, LogModel, rangeOf, type Section } from "./log-model";
-import { type LogSource, RecordedLogs } from "./log-source";
-import type { LogsOpened, ServiceError } from "./protocol";
-import type { MonitorStore } from "./store";
-import { type FileModel, packBits } from "./table/file-model";
-import { gzip } from "./table/listing";
+import { asServiceError, isAbort } from "../connection";
+import { type FileModel, packBits } from "../files/file-model";
+import { gzip } from "../files/listing";
+import { formatCount } from "../format";
+import type { MonitorStore } from "../monitor/store";
+import type { LogsOpened, ServiceError } from "../protocol";
+import { BOTH, LiveLog, type Place } from "./live";
+import { LiveLogModel } from "./live-model";
+import { type Block, HEAD_HEIGHT, isCut, LINE_HEIGHT, LogModel, rangeOf, type Section } from "./model";
+import { type LogSource, RecordedLogs } from "./source";
 
 export type LogsState =
   | { kind: "none" }

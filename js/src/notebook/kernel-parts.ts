@@ -1,7 +1,7 @@
-import type { Connection } from "./connection";
+import type { Connection } from "../connection";
+import type { Parts } from "../parts/part-loader";
 import { importPacked } from "./import-packed";
 import { addStyle } from "./page-style";
-import type { Parts } from "./part-loader";
 import { modules } from "./shared-modules";
 
 /** What a kernel sends: makes the parts, with the modules of the bundle that asked; and how they look. */

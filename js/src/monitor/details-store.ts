@@ -1,6 +1,6 @@
 import { effect, signal } from "@preact/signals";
-import { isAbort } from "./connection";
-import type { TaskDetails, TaskFailure } from "./protocol";
+import { isAbort } from "../connection";
+import type { TaskDetails, TaskFailure } from "../protocol";
 import type { MonitorStore } from "./store";
 
 /**

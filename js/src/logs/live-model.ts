@@ -1,4 +1,4 @@
-import { type Block, LogModel, type Section } from "./log-model";
+import { type Block, LogModel, type Section } from "./model";
 import type { Row } from "./terminal";
 
 /**

@@ -1,6 +1,6 @@
 /** What the phase strip draws: pure, from the phases that the service tells. */
-import { formatClock, formatDuration, formatStamp } from "./format";
-import type { Phase, PhaseKind, TaskSummary } from "./protocol";
+import { formatClock, formatDuration, formatStamp } from "../format";
+import type { Phase, PhaseKind, TaskSummary } from "../protocol";
 
 /** How a segment looks: hatched, grey, now, ran, ended well, ended badly, to come, not known. */
 export type Look = "wait" | "prep" | "run" | "cmd" | "ok" | "bad" | "next" | "unsure";

@@ -1,6 +1,6 @@
-import type { FilesStore } from "./files-store";
-import type { TaskSummary } from "./protocol";
-import { mount } from "./view";
+import type { FilesStore } from "../files/store";
+import { mount } from "../monitor/mount";
+import type { TaskSummary } from "../protocol";
 import { makeWidget } from "./widget";
 
 type Traits = {

@@ -1,6 +1,6 @@
 import { signal } from "@preact/signals";
-import { asServiceError, isAbort } from "./connection";
-import type { Method, Methods, ServiceError } from "./protocol";
+import { asServiceError, isAbort } from "../connection";
+import type { Method, Methods, ServiceError } from "../protocol";
 import type { MonitorStore } from "./store";
 
 /** Methods about a task that runs, of which only the task has to be named. */

@@ -1,11 +1,11 @@
 import { render } from "preact";
-import type { Connection } from "./connection";
-import { remember } from "./memory";
-import { loadPartsSoon } from "./part-loader";
-import type { TaskSummary } from "./protocol";
-import { makeRoot, removeRoot, watchVisibility } from "./root";
+import type { Connection } from "../connection";
+import { remember } from "../memory";
+import { loadPartsSoon } from "../parts/part-loader";
+import type { TaskSummary } from "../protocol";
+import { makeRoot, removeRoot, watchVisibility } from "../root";
+import { Monitor } from "../views/monitor";
 import { type MonitorOptions, MonitorStore, TABS, type Tab } from "./store";
-import { Monitor } from "./views/monitor";
 
 export interface MountOptions extends MonitorOptions {
   taskId: string;

@@ -1,7 +1,7 @@
 import { signal } from "@preact/signals";
-import { LiveLogModel, type LiveRow } from "./log-live-model";
-import type { LogChunk, LogEvent, ServiceError } from "./protocol";
-import type { MonitorStore } from "./store";
+import type { MonitorStore } from "../monitor/store";
+import type { LogChunk, LogEvent, ServiceError } from "../protocol";
+import { LiveLogModel, type LiveRow } from "./live-model";
 import { renderTerminal } from "./terminal";
 
 /** Both logs in one, in the order in which their lines came. */

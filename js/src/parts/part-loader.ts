@@ -1,6 +1,6 @@
 import { signal } from "@preact/signals";
-import { asServiceError } from "./connection";
-import type { ServiceError } from "./protocol";
+import { asServiceError } from "../connection";
+import type { ServiceError } from "../protocol";
 
 /**
  * The views that a first paint does not need, and their stores. They share their modules with this bundle.

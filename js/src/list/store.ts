@@ -1,7 +1,9 @@
 import { batch, computed, effect, type ReadonlySignal, signal } from "@preact/signals";
-import { asServiceError, type Connection, isAbort } from "./connection";
-import { TaskActs } from "./list/acts";
-import type { TaskFilters } from "./list/host";
+import { asServiceError, type Connection, isAbort } from "../connection";
+import { remember } from "../memory";
+import type { ServiceError, TaskSummary } from "../protocol";
+import { TaskActs } from "./acts";
+import type { TaskFilters } from "./host";
 import {
   firstOrder,
   type Grouping,
@@ -12,7 +14,7 @@ import {
   sections,
   sorted,
   startOfDay,
-} from "./list/lines";
+} from "./lines";
 import {
   type Chip,
   isIn,
@@ -22,9 +24,7 @@ import {
   passes,
   unpackTasks,
   wordsOf,
-} from "./list/tasks";
-import { remember } from "./memory";
-import type { ServiceError, TaskSummary } from "./protocol";
+} from "./tasks";
 
 /** The newest are followed; the rest comes when somebody searches, sorts or groups. */
 const LAST_N = 100;

@@ -1,7 +1,7 @@
-import type { Connection } from "./connection";
-import { shortId } from "./format";
-import type { TaskFilters } from "./list/host";
-import { mountBelow, mountCompare, mountOpened, mountTaskList } from "./list-view";
+import type { Connection } from "../connection";
+import { shortId } from "../format";
+import type { TaskFilters } from "./host";
+import { mountBelow, mountCompare, mountOpened, mountTaskList } from "./mount";
 
 export interface TaskTableOptions {
   lastN?: number | null;

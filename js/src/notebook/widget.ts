@@ -1,9 +1,9 @@
 import type { AnyModel, InitializeProps, RenderProps } from "@anywidget/types";
-import { KernelConnection } from "./connection";
+import { KernelConnection } from "../connection";
+import { setPartsSource } from "../parts/part-loader";
 import { partsOfKernel } from "./kernel-parts";
 import { addStyle } from "./page-style";
 import { pageWide } from "./page-wide";
-import { setPartsSource } from "./part-loader";
 import { STYLE } from "./shared-modules";
 
 /** The synced traits of every widget. Python alone writes them. */

@@ -1,12 +1,12 @@
 import { signal } from "@preact/signals";
-import { asServiceError, isAbort } from "./connection";
-import { formatCount } from "./format";
-import { PreviewStore } from "./preview/store";
-import type { DownloadProgress, Overwrite, ServiceError } from "./protocol";
-import type { Act, MonitorStore } from "./store";
-import { setAct } from "./store";
-import { FileModel, type Form, packBits } from "./table/file-model";
-import { gzip, unpackListing } from "./table/listing";
+import { asServiceError, isAbort } from "../connection";
+import { formatCount } from "../format";
+import type { Act, MonitorStore } from "../monitor/store";
+import { setAct } from "../monitor/store";
+import { PreviewStore } from "../preview/store";
+import type { DownloadProgress, Overwrite, ServiceError } from "../protocol";
+import { FileModel, type Form, packBits } from "./file-model";
+import { gzip, unpackListing } from "./listing";
 
 export type FilesState =
   | { kind: "none" }

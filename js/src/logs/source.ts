@@ -1,6 +1,6 @@
-import type { CallOptions } from "./connection";
-import type { LogsOpened } from "./protocol";
-import type { MonitorStore } from "./store";
+import type { CallOptions } from "../connection";
+import type { MonitorStore } from "../monitor/store";
+import type { LogsOpened } from "../protocol";
 
 /** Where the text of logs comes from; the view is the same for all. */
 export interface LogSource {

@@ -1,12 +1,12 @@
 import { render } from "preact";
-import type { Connection } from "./connection";
-import type { TaskListHost } from "./list/host";
-import { loadPartsSoon, partsState } from "./part-loader";
-import { makeRoot, removeRoot, watchVisibility } from "./root";
-import { TaskListStore } from "./task-list-store";
-import { Icon } from "./views/icon";
-import { TaskList } from "./views/task-list";
-import { WithParts } from "./views/with-parts";
+import type { Connection } from "../connection";
+import { loadPartsSoon, partsState } from "../parts/part-loader";
+import { makeRoot, removeRoot, watchVisibility } from "../root";
+import { Icon } from "../views/icon";
+import { TaskList } from "../views/task-list";
+import { WithParts } from "../views/with-parts";
+import type { TaskListHost } from "./host";
+import { TaskListStore } from "./store";
 
 export interface MountedTaskList {
   /** Another key or backend answers from now on: forgets all, and asks anew. */

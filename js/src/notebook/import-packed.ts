@@ -1,4 +1,4 @@
-import { gunzip } from "./table/listing";
+import { gunzip } from "../files/listing";
 
 /** Imports a module from its text with gzip, as anywidget imports the module of a widget. */
 export async function importPacked<T>(packed: ArrayBuffer): Promise<T> {

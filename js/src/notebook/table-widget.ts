@@ -1,5 +1,5 @@
-import type { TaskFilters } from "./list/host";
-import { type MountedTaskTable, mountTaskTable } from "./task-table";
+import type { TaskFilters } from "../list/host";
+import { type MountedTaskTable, mountTaskTable } from "../list/task-table";
 import { makeWidget } from "./widget";
 
 type Traits = {

@@ -1,9 +1,9 @@
 import { signal } from "@preact/signals";
-import { asServiceError, isAbort } from "./connection";
+import { asServiceError, isAbort } from "../connection";
+import { gunzip } from "../files/listing";
+import type { MachineColumn, MachineMetrics, ServiceError } from "../protocol";
 import { LiveLook } from "./live-look";
-import type { MachineColumn, MachineMetrics, ServiceError } from "./protocol";
 import type { MonitorStore } from "./store";
-import { gunzip } from "./table/listing";
 
 /** Samples of the machine by column, in the order of time. */
 export interface Measures {

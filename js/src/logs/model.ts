@@ -1,4 +1,4 @@
-import type { LogFile, LogPart } from "./protocol";
+import type { LogFile, LogPart } from "../protocol";
 import { type Row, renderTerminal } from "./terminal";
 
 export const LINE_HEIGHT = 18;

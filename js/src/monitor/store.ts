@@ -7,14 +7,14 @@ import {
   isAbort,
   type Reply,
   type TopicEvent,
-} from "./connection";
+} from "../connection";
+import { FilesStore } from "../files/store";
+import type { LogsStore } from "../logs/store";
+import { loadedParts } from "../parts/part-loader";
+import type { Method, Methods, ServiceError, SimulatedTime, TaskSummary } from "../protocol";
+import { isOld, statusWord } from "../status";
 import { DetailsStore } from "./details-store";
-import { FilesStore } from "./files-store";
-import type { LogsStore } from "./logs-store";
 import type { MachineStore } from "./machine-store";
-import { loadedParts } from "./part-loader";
-import type { Method, Methods, ServiceError, SimulatedTime, TaskSummary } from "./protocol";
-import { isOld, statusWord } from "./status";
 
 /** Where an act of the user stands. `waiting`: the kernel or server has not taken it yet. */
 export type Act = "idle" | "sent" | "waiting";
