@@ -43,14 +43,9 @@ export function lineStarts(text: string, count: number): Uint32Array {
 
 /** Unpacks the frame described at `FileListing`. */
 export async function unpackListing(meta: FileListing, frame: ArrayBuffer): Promise<Listing> {
-  const raw = await gunzip(frame);
   const { count, names_bytes } = meta;
   const numbersAt = Math.ceil(names_bytes / 8) * 8;
-  if (raw.byteLength !== numbersAt + 16 * count) {
-    throw new Error(
-      `The file list is damaged: ${raw.byteLength} bytes instead of ${numbersAt + 16 * count}.`,
-    );
-  }
+  const raw = await gunzipTo(numbersAt + 16 * count, frame);
   // ignoreBOM keeps a mark at the start of the first name: it is part of that name.
   const text = new TextDecoder("utf-8", { ignoreBOM: true }).decode(new Uint8Array(raw, 0, names_bytes));
   return {
@@ -61,8 +56,28 @@ export async function unpackListing(meta: FileListing, frame: ArrayBuffer): Prom
   };
 }
 
-export function gunzip(data: ArrayBuffer): Promise<ArrayBuffer> {
-  return new Response(new Blob([data]).stream().pipeThrough(new DecompressionStream("gzip"))).arrayBuffer();
+/** As `gunzip`, where the size is known: in two thirds of the time. */
+async function gunzipTo(size: number, data: ArrayBuffer): Promise<ArrayBuffer> {
+  const reader = unpacking(data).getReader();
+  const raw = new Uint8Array(size);
+  let at = 0;
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done && at === size) return raw.buffer;
+    if (done || at + value.length > size) {
+      throw new Error(`The file list is damaged: ${done ? at : "more"} bytes instead of ${size}.`);
+    }
+    raw.set(value, at);
+    at += value.length;
+  }
+}
+
+export function gunzip(data: BufferSource & BlobPart): Promise<ArrayBuffer> {
+  return new Response(unpacking(data)).arrayBuffer();
+}
+
+function unpacking(data: BufferSource & BlobPart): ReadableStream<Uint8Array<ArrayBuffer>> {
+  return new Blob([data]).stream().pipeThrough(new DecompressionStream("gzip"));
 }
 
 export function gzip(data: Uint8Array<ArrayBuffer>): Promise<ArrayBuffer> {

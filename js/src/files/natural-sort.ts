@@ -1,20 +1,87 @@
-import type { NameList } from "./listing";
+/** Pieces of one text, such as the names in a listing: piece i is `text[from[i], end[i])`. */
+export interface Pieces {
+  text: string;
+  from: Uint32Array;
+  end: Uint32Array;
+}
 
 /**
- * Natural order of paths: `_2` before `_10`, `0.05` before `0.1` where a folder or file is named
- * by a decimal number (time steps), case does not count, the files of a folder stand together.
+ * Sorts the names of files and folders that stand side by side: `_2` before `_10`, `0.05` before `0.1` where
+ * the whole name is a decimal number (time steps), case does not count.
  *
- * Each name becomes a key whose plain byte order is that order; the keys are sorted by three-way
- * radix quicksort (Bentley and Sedgewick 1997): 40 ms for 100,000 names where `Intl.Collator` takes
- * 390 ms.
+ * Each name becomes a key whose plain byte order is that order; the keys are sorted by three-way radix
+ * quicksort (Bentley and Sedgewick 1997), in a tenth of the time that `Intl.Collator` takes.
  */
-export function naturalOrder(names: NameList): Uint32Array {
-  const order = new Uint32Array(names.count);
-  for (let i = 0; i < order.length; i += 1) order[i] = i;
-  const keys = naturalKeys(names);
-  sortRange(order, keys, 0, order.length, 0);
-  settleTies(order, keys, names);
-  return order;
+export class NaturalSort {
+  readonly #pieces: Pieces;
+  readonly #keys: Keys;
+
+  constructor(pieces: Pieces) {
+    this.#pieces = pieces;
+    this.#keys = naturalKeys(pieces);
+  }
+
+  /** Sorts `items[from, to)`, which are numbers of pieces. */
+  sort(items: Uint32Array, from: number, to: number): void {
+    this.#sortRange(items, from, to, 0);
+  }
+
+  #sortRange(items: Uint32Array, from: number, to: number, depth: number): void {
+    const { pairs, starts } = this.#keys;
+    let low = from;
+    let high = to;
+    let at = depth;
+    const pairOf = (i: number) => pairs[(starts[items[i] as number] as number) + at] as number;
+    while (high - low > SMALL) {
+      const pivot = median(pairOf(low), pairOf((low + high) >> 1), pairOf(high - 1));
+      let less = low;
+      let more = high;
+      let i = low;
+      while (i < more) {
+        const pair = pairOf(i);
+        if (pair === pivot) i += 1;
+        else if (pair < pivot) swap(items, less++, i++);
+        else swap(items, i, --more);
+      }
+      this.#sortRange(items, low, less, at);
+      this.#sortRange(items, more, high, at);
+      low = less;
+      high = more;
+      if ((pivot & 0xff) === 0) {
+        items.subarray(low, high).sort((a, b) => this.#compareTexts(a, b));
+        return;
+      }
+      at += 1;
+    }
+    for (let i = low + 1; i < high; i += 1) {
+      const item = items[i] as number;
+      let j = i - 1;
+      while (j >= low && this.#compare(items[j] as number, item, at) > 0) {
+        items[j + 1] = items[j] as number;
+        j -= 1;
+      }
+      items[j + 1] = item;
+    }
+  }
+
+  #compare(a: number, b: number, depth: number): number {
+    const { pairs, starts } = this.#keys;
+    let i = (starts[a] as number) + depth;
+    let j = (starts[b] as number) + depth;
+    while (pairs[i] === pairs[j] && ((pairs[i] as number) & 0xff) !== 0) {
+      i += 1;
+      j += 1;
+    }
+    return (pairs[i] as number) - (pairs[j] as number) || this.#compareTexts(a, b);
+  }
+
+  /** Names with one key (`a1` and `a01`, `A` and `a`) go by their text, then by their numbers. */
+  #compareTexts(a: number, b: number): number {
+    const { text, from, end } = this.#pieces;
+    const [one, two] = [text.slice(from[a], end[a]), text.slice(from[b], end[b])];
+    if (one === two) return a - b;
+    return one < two ? -1 : 1;
+  }
 }
 
 interface Keys {
@@ -24,7 +91,6 @@ interface Keys {
   starts: Uint32Array;
 }
 
-const SLASH = 0x2f;
 const DOT = 0x2e;
 const ZERO = 0x30;
 const NINE = 0x39;
@@ -32,29 +98,27 @@ const NINE = 0x39;
 /** What is written for a character below 0x80; 0 for digits. Nothing else is written as 0. */
 const BYTES = Uint8Array.from({ length: 0x80 }, (_, code) => {
   if (code >= ZERO && code <= NINE) return 0;
-  if (code === SLASH) return 1;
-  return code >= 0x41 && code <= 0x5a ? code + 32 : Math.max(code, 2);
+  return code >= 0x41 && code <= 0x5a ? code + 32 : Math.max(code, 1);
 });
 
 /** Bytes, each stored where a pair read by this processor has it above or below. */
 const FIRST = new Uint8Array(Uint16Array.of(0x100).buffer)[0] === 0 ? 1 : 0;
 
-function naturalKeys({ text, count, starts: nameStarts }: NameList): Keys {
+function naturalKeys({ text, from, end }: Pieces): Keys {
+  const count = from.length;
   // Worst case per character: three bytes of UTF-8, or a digit between letters with its length before it.
   let bytes = new Uint8Array(Math.max(64, text.length * 2));
   const starts = new Uint32Array(count);
   let to = 0;
   for (let i = 0; i < count; i += 1) {
-    const from = nameStarts[i] as number;
-    const end = (nameStarts[i + 1] as number) - 1;
-    const room = to + (end - from) * 3 + 4;
+    const room = to + ((end[i] as number) - (from[i] as number)) * 3 + 4;
     if (room > bytes.length) {
       const larger = new Uint8Array(Math.max(room, bytes.length * 2));
       larger.set(bytes);
       bytes = larger;
     }
     starts[i] = to >> 1;
-    to = writeKey(text, from, end, bytes, to);
+    to = writeKey(text, from[i] as number, end[i] as number, bytes, to);
     // The zeros of a new array end the key.
     to += 2 - (to & 1);
   }
@@ -64,19 +128,17 @@ function naturalKeys({ text, count, starts: nameStarts }: NameList): Keys {
 function writeKey(text: string, from: number, end: number, bytes: Uint8Array, start: number): number {
   let to = start;
   let at = from;
-  let atComponentStart = true;
   while (at < end) {
     const code = text.charCodeAt(at);
     if (code < 0x80) {
       const byte = BYTES[code] as number;
       if (byte === 0) {
         const after = digitsEnd(text, at, end);
-        const fractionEnd = atComponentStart ? decimalEnd(text, after, end) : 0;
+        const fractionEnd = at === from ? decimalEnd(text, after, end) : 0;
         to = writeInteger(text, at, after, bytes, to);
         at = after;
         // Digits behind the point compare from the left, as they are.
         for (; at < fractionEnd; at += 1) bytes[to++ ^ FIRST] = text.charCodeAt(at);
-        atComponentStart = false;
         continue;
       }
       bytes[to++ ^ FIRST] = byte;
@@ -88,7 +150,6 @@ function writeKey(text: string, from: number, end: number, bytes: Uint8Array, st
       bytes[to++ ^ FIRST] = 0x80 | ((code >> 6) & 0x3f);
       bytes[to++ ^ FIRST] = 0x80 | (code & 0x3f);
     }
-    atComponentStart = code === SLASH;
     at += 1;
   }
   return to;
@@ -115,82 +176,22 @@ function digitsEnd(text: string, from: number, end: number): number {
   return at;
 }
 
-/** End of `.digits` at `from` if the path component ends there too, else 0. */
+/** End of `.digits` at `from` if the name ends there too, else 0. */
 function decimalEnd(text: string, from: number, end: number): number {
   if (from >= end || text.charCodeAt(from) !== DOT) return 0;
   const after = digitsEnd(text, from + 1, end);
-  return after > from + 1 && (after === end || text.charCodeAt(after) === SLASH) ? after : 0;
+  return after > from + 1 && after === end ? after : 0;
 }
 
 /** Below this many keys insertion is faster than another partition. */
 const SMALL = 12;
 
-function sortRange(order: Uint32Array, keys: Keys, from: number, to: number, depth: number): void {
-  const { pairs, starts } = keys;
-  let low = from;
-  let high = to;
-  let at = depth;
-  const pairOf = (i: number) => pairs[(starts[order[i] as number] as number) + at] as number;
-  while (high - low > SMALL) {
-    const pivot = median(pairOf(low), pairOf((low + high) >> 1), pairOf(high - 1));
-    let less = low;
-    let more = high;
-    let i = low;
-    while (i < more) {
-      const pair = pairOf(i);
-      if (pair === pivot) i += 1;
-      else if (pair < pivot) swap(order, less++, i++);
-      else swap(order, i, --more);
-    }
-    sortRange(order, keys, low, less, at);
-    sortRange(order, keys, more, high, at);
-    if ((pivot & 0xff) === 0) return;
-    low = less;
-    high = more;
-    at += 1;
-  }
-  for (let i = low + 1; i < high; i += 1) {
-    const item = order[i] as number;
-    let j = i - 1;
-    while (j >= low && compareKeys(keys, order[j] as number, item, at) > 0) {
-      order[j + 1] = order[j] as number;
-      j -= 1;
-    }
-    order[j + 1] = item;
-  }
-}
-
-function compareKeys({ pairs, starts }: Keys, a: number, b: number, depth: number): number {
-  let i = (starts[a] as number) + depth;
-  let j = (starts[b] as number) + depth;
-  while (pairs[i] === pairs[j] && ((pairs[i] as number) & 0xff) !== 0) {
-    i += 1;
-    j += 1;
-  }
-  return (pairs[i] as number) - (pairs[j] as number);
-}
-
-/** Names with one key (`a1` and `a01`, `A` and `a`) go by their text, then by their place in the archive. */
-function settleTies(order: Uint32Array, keys: Keys, names: NameList): void {
-  for (let i = 1; i < order.length; i += 1) {
-    const item = order[i] as number;
-    let j = i - 1;
-    while (j >= 0 && compareKeys(keys, order[j] as number, item, 0) === 0) {
-      const [a, b] = [names.at(order[j] as number), names.at(item)];
-      if (a < b || (a === b && (order[j] as number) < item)) break;
-      order[j + 1] = order[j] as number;
-      j -= 1;
-    }
-    order[j + 1] = item;
-  }
-}
-
 function median(a: number, b: number, c: number): number {
   return Math.max(Math.min(a, b), Math.min(Math.max(a, b), c));
 }
 
-function swap(order: Uint32Array, i: number, j: number): void {
-  const item = order[i] as number;
-  order[i] = order[j] as number;
-  order[j] = item;
+function swap(items: Uint32Array, i: number, j: number): void {
+  const item = items[i] as number;
+  items[i] = items[j] as number;
+  items[j] = item;
 }

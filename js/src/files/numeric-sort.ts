@@ -6,7 +6,7 @@ export function numericOrder(
 ): Uint32Array {
   const count = values.length;
   let largest = 0;
-  for (const value of values) if (value > largest) largest = value;
+  for (let i = 0; i < count; i += 1) largest = Math.max(largest, values[i] as number);
   const order = new Uint32Array(count);
   if ((largest + 1) * count <= Number.MAX_SAFE_INTEGER) {
     // Value and place in one number: sorting without a comparing function is about eight times as fast.

@@ -5,14 +5,23 @@ export interface Pattern {
   isGlob: boolean;
   // `**/` may also stand for no folder at all: the glob without it.
   flat: string;
+  /** What stands behind the last star: the end of every path that fits. */
+  tail: string;
+  /** How many folders the glob names; `null` with `**`: any number. */
+  folders: number | null;
 }
 
 /** `null`: nothing is searched. */
 export function readPattern(query: string): Pattern | null {
   const text = query.trim().toLowerCase();
   if (text === "" || text.includes("\n")) return null;
-  const flat = text.replace(/^(\*\*\/)+/, "").replaceAll("/**/", "/");
-  return { text, isGlob: /[*?]/.test(text), flat };
+  return {
+    text,
+    isGlob: /[*?]/.test(text),
+    flat: text.replace(/^(\*\*\/)+/, "").replaceAll("/**/", "/"),
+    tail: text.slice(text.lastIndexOf("*") + 1),
+    folders: text.includes("**") ? null : text.split("/").length - 1,
+  };
 }
 
 const ANY = 0x3f; // ?
@@ -23,7 +32,14 @@ const SLASH = 0x2f;
  * Whether a path in `text[from, end)` fits a glob: as a whole, or from one of its folders on, so that
  * `vtk/*.vtk` finds `run/vtk/a.vtk` too. `*` and `?` stay within a name, `**` does not.
  */
-export function fitsGlob({ text: glob, flat }: Pattern, text: string, from: number, end: number): boolean {
+export function fitsGlob(pattern: Pattern, text: string, from: number, end: number): boolean {
+  const { text: glob, flat, folders } = pattern;
+  // Most paths differ at their ends.
+  if (!fitsTail(pattern.tail, text, from, end)) return false;
+  if (folders !== null) {
+    const start = lastNames(folders + 1, text, from, end);
+    return start >= 0 && fitsFrom(glob, text, start, end);
+  }
   for (let start = from; ; ) {
     if (fitsFrom(glob, text, start, end)) return true;
     if (flat !== glob && fitsFrom(flat, text, start, end)) return true;
@@ -32,6 +48,27 @@ export function fitsGlob({ text: glob, flat }: Pattern, text: string, from: numb
     start += 1;
     if (start >= end) return false;
   }
+}
+
+function fitsTail(tail: string, text: string, from: number, end: number): boolean {
+  if (end - from < tail.length) return false;
+  for (let t = tail.length - 1, at = end - 1; t >= 0; t -= 1, at -= 1) {
+    const wanted = tail.charCodeAt(t);
+    const here = text.charCodeAt(at);
+    if (here !== wanted && (wanted !== ANY || here === SLASH)) return false;
+  }
+  return true;
+}
+
+/** Where the last `count` names of a path begin; -1: it has not so many. */
+function lastNames(count: number, text: string, from: number, end: number): number {
+  let left = count;
+  for (let at = end - 1; at >= from; at -= 1) {
+    if (text.charCodeAt(at) !== SLASH) continue;
+    left -= 1;
+    if (left === 0) return at + 1;
+  }
+  return left === 1 ? from : -1;
 }
 
 function fitsFrom(glob: string, text: string, from: number, end: number): boolean {

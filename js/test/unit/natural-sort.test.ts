@@ -1,9 +1,13 @@
 import { expect, test } from "vitest";
-import { NameList } from "../../src/files/listing";
-import { naturalOrder } from "../../src/files/natural-sort";
+import { FileTree } from "../../src/files/file-tree";
+import { listingOf } from "../listings";
+
+function orderOf(...names: string[]): Uint32Array {
+  return new FileTree(listingOf(names.map((name) => ({ name })))).byName;
+}
 
 function sorted(...names: string[]): string[] {
-  return Array.from(naturalOrder(new NameList(names.join("\n"), names.length)), (i) => names[i] ?? "");
+  return Array.from(orderOf(...names), (i) => names[i] ?? "");
 }
 
 test("numbers compare by value", () => {
@@ -63,7 +67,7 @@ test("agrees with Intl.Collator on names of letters and whole numbers", () => {
 });
 
 test("equal names keep the order of the archive", () => {
-  expect([...naturalOrder(new NameList("b\na\nb\na", 4))]).toEqual([1, 3, 0, 2]);
+  expect([...orderOf("b", "a", "b", "a")]).toEqual([1, 3, 0, 2]);
 });
 
 test("agrees with plain keys, sorted as text, on paths in any writing", () => {
@@ -76,22 +80,39 @@ test("agrees with plain keys, sorted as text, on paths in any writing", () => {
   const names = Array.from({ length: 3000 }, () =>
     Array.from({ length: 1 + random(7) }, () => letters[random(letters.length)]).join(""),
   );
-  const key = (name: string) =>
-    name
-      .split("/")
-      .map((part) => {
-        const [, whole, fraction] = /^(\d+)(\.\d+)$/.exec(part) ?? ["", part, ""];
-        const counted = (whole ?? "").replace(/\d+/g, (digits) => {
-          const value = digits.replace(/^0+/, "");
-          return value.length + value;
-        });
-        return counted.toLowerCase() + fraction;
-      })
-      .join("\u0001");
-  const keys = new Map(names.map((name) => [name, key(name)]));
+  const key = (part: string) => {
+    const [, whole, fraction] = /^(\d+)(\.\d+)$/.exec(part) ?? ["", part, ""];
+    const counted = (whole ?? "").replace(/\d+/g, (digits) => {
+      const value = digits.replace(/^0+/, "");
+      return value.length + value;
+    });
+    return counted.toLowerCase() + fraction;
+  };
+  // Before a first and only slash there is no folder.
+  const split = (name: string) => (name.lastIndexOf("/") === 0 ? [name] : name.split("/"));
+  const order = (one: string, two: string) => Number(one > two) - Number(one < two);
   const compare = (a: string, b: string) => {
-    const [one, two] = [keys.get(a) ?? "", keys.get(b) ?? ""];
-    return one === two ? Number(a > b) - Number(a < b) : one < two ? -1 : 1;
+    const [one, two] = [split(a), split(b)];
+    for (let i = 0; i < Math.min(one.length, two.length); i += 1) {
+      const [x, y] = [one[i] ?? "", two[i] ?? ""];
+      // A file stands before a folder of the same name.
+      const isLast = Number(i + 1 < one.length) - Number(i + 1 < two.length);
+      const found = order(key(x), key(y)) || (key(x) === key(y) && x !== y ? order(x, y) : isLast);
+      if (found !== 0) return found;
+    }
+    return 0;
   };
   expect(sorted(...names)).toEqual([...names].sort(compare));
+});
+
+test("folders whose names differ in case only, or in leading zeros, keep their files together", () => {
+  expect(sorted("a/2", "A/1", "A/3", "a/1", "01/b", "1/a", "01/a")).toEqual([
+    "01/a",
+    "01/b",
+    "1/a",
+    "A/1",
+    "A/3",
+    "a/1",
+    "a/2",
+  ]);
 });
