@@ -20,7 +20,7 @@ const LOCAL_COPY: Record<FileState, LocalCopy> = {
   [FileState.Skipped]: { word: "Already there", tone: "ok", icon: "check" },
   [FileState.Failed]: { word: "Failed", tone: "err", icon: "close" },
   [FileState.SameSize]: {
-    word: "On disk",
+    word: "Same size",
     tone: "",
     icon: "check",
     title: "The target folder has this file with the same size. A download compares the contents.",
@@ -62,6 +62,7 @@ export class Row {
   #isOpen: boolean | null = null;
   #isFolder: boolean | null = null;
   #localKey = "";
+  #depth = -1;
   #top = -1;
   #row = -1;
 
@@ -122,7 +123,11 @@ export class Row {
     this.element.classList.toggle("folder", item < 0);
     if (isTree) this.element.setAttribute("aria-level", String(model.depth(item) + 1));
     else this.element.removeAttribute("aria-level");
-    this.element.style.setProperty("--d", String(model.depth(item)));
+    const depth = model.depth(item);
+    if (depth !== this.#depth) {
+      this.#depth = depth;
+      this.element.style.setProperty("--d", String(depth));
+    }
     if (item >= 0 && this.#isOpen !== null) {
       this.#isOpen = null;
       this.#twist.replaceChildren();
@@ -149,7 +154,12 @@ export class Row {
     const hit =
       model.pattern === null || (item < 0 && model.pattern.isGlob) ? null : hitIn(model.pattern, path);
     const part = (element: HTMLElement, from: number, end: number) => {
-      element.replaceChildren(...marked(path, from, end, hit));
+      const [first = "", ...rest] = marked(path, from, end, hit);
+      // Letters alone take the place of letters alone: the page does less for those than for new nodes.
+      const before = element.firstChild;
+      if (rest.length === 0 && before instanceof Text && before.nextSibling === null)
+        before.data = String(first);
+      else element.replaceChildren(first, ...rest);
     };
     part(this.#folder, 0, inTree ? 0 : Math.max(0, cut));
     this.#slash.textContent = inTree || cut < 0 ? "" : "/";

@@ -9,9 +9,10 @@ export interface FileTableOptions {
   onOpen?(file: number): void;
 }
 
-/** Rows kept ready above and below the visible ones, so that a quick scroll shows no gap. */
+/** Rows kept ready above and below the visible ones, so that a scroll shows no gap. */
 const OVERSCAN = 6;
 const HEAD_HEIGHT = 28;
+const SETTLED_MS = 100;
 /** No screen is higher; a host that gives the list all the height it asks for must not get all rows. */
 const HIGHEST_PX = 4000;
 /**
@@ -44,6 +45,8 @@ export class FileTable {
   readonly #idPrefix: string;
   #model: FileModel | null = null;
   #rowHeight = 28;
+  #paintedTop = 0;
+  #settling: ReturnType<typeof setTimeout> | undefined;
   /** How far the rows move for each pixel that is scrolled. */
   #stretch = 1;
   /** Row under the keyboard. */
@@ -78,6 +81,7 @@ export class FileTable {
   dispose(): void {
     this.#resize.disconnect();
     cancelAnimationFrame(this.#frame);
+    clearTimeout(this.#settling);
   }
 
   show(model: FileModel): void {
@@ -177,18 +181,26 @@ export class FileTable {
 
   readonly #onScroll = (): void => {
     cancelAnimationFrame(this.#frame);
-    this.#frame = requestAnimationFrame(() => this.#paint());
+    this.#frame = requestAnimationFrame(() => {
+      // After a leap every row is another one: then those in sight first, the others when leaping has ended.
+      const isLeap = Math.abs(this.element.scrollTop - this.#paintedTop) > this.element.clientHeight;
+      this.#paint(isLeap ? 1 : OVERSCAN);
+      clearTimeout(this.#settling);
+      if (isLeap) this.#settling = setTimeout(() => this.#paint(), SETTLED_MS);
+    });
   };
 
-  #paint(): void {
+  /** `spare`: rows painted on each side beyond those in sight. */
+  #paint(spare = OVERSCAN): void {
     const model = this.#model;
     if (model === null) return;
     const { scrollTop } = this.element;
+    this.#paintedTop = scrollTop;
     const offset = scrollTop * this.#stretch;
     const lifted = Math.round(offset - scrollTop);
-    const first = Math.max(0, Math.floor(offset / this.#rowHeight) - OVERSCAN);
+    const first = Math.max(0, Math.floor(offset / this.#rowHeight) - spare);
     const height = Math.min(this.element.clientHeight, HIGHEST_PX);
-    const visible = Math.ceil(height / this.#rowHeight) + 2 * OVERSCAN;
+    const visible = Math.ceil(height / this.#rowHeight) + 2 * spare;
     const count = Math.max(0, Math.min(visible, model.rowCount - first));
     while (this.#pool.length < count) {
       const row = new Row(this.#idPrefix + this.#pool.length);
@@ -201,7 +213,7 @@ export class FileTable {
       if (line < first + count) {
         const isShown = this.#shown !== null && model.itemAt(line) === this.#shown;
         row.paint(model, line, line * this.#rowHeight - lifted, line === this.#current, isShown);
-      } else row.hide();
+      } else if (spare === OVERSCAN) row.hide();
       if (line === this.#current && line < first + count)
         this.element.setAttribute("aria-activedescendant", row.element.id);
     }
@@ -222,7 +234,7 @@ export class FileTable {
     return this.element.clientHeight - (hasHead ? HEAD_HEIGHT : 0);
   }
 
-  // ---- the user's hand ----
+  // ---- user actions ----
 
   #sortBy(column: Column): void {
     const model = this.#model;

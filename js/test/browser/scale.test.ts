@@ -174,3 +174,23 @@ test("1,000,000 files in a narrow view, where a browser could not make the rows'
   press("ArrowUp");
   await atRow(123_456);
 });
+
+test("after a leap the rows in sight are painted at once, those beside them when leaping has ended", async () => {
+  const table = shownTable(800);
+  table.show(new FileModel(listingOf(manyFiles(10_000))));
+  await painted();
+  const { element } = table;
+  const rows = () =>
+    [...element.querySelectorAll<HTMLElement>(".iw-space > .iw-fr")].map((row) => Number(row.dataset.row));
+  const before = Math.max(...rows());
+
+  element.scrollTop = 100_000;
+  await painted();
+  const seen = seenRows(table);
+  expect(seen[0]).toBeGreaterThan(before);
+  expect(seen).toEqual(Array.from({ length: seen.length }, (_, i) => (seen[0] ?? 0) + i));
+  expect(rows()).not.toContain((seen[0] ?? 0) - 4);
+
+  await expect.poll(() => rows()).toContain((seen[0] ?? 0) - 4);
+  expect(rows()).toContain((seen.at(-1) ?? 0) + 4);
+});
