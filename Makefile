@@ -7,7 +7,7 @@ export PATH := $(abspath $(BIN)):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 SOURCES := $(shell find js/src js/schema -type f 2>/dev/null) js/package.json js/build.mjs js/bundle.mjs
-BUNDLE  := inductiva_widgets/static/monitor.js
+BUNDLE  := inductiva_widgets/static/monitor.js.gz
 
 .PHONY: help demo history test test-full conformance check format bench bench-full soak soak-downloads soak-kills soak-monitors soak-engine soak-live reliability mutations audit gallery build clean
 .DEFAULT_GOAL := help

@@ -27,13 +27,13 @@ const CSS_TARGET = ["chrome111", "firefox113", "safari16.4"];
 /** Subjects of `style.css`: what has the last word, what comes with the parts, what a kind never shows. */
 const LAST = ["widths", "preferences"];
 const WITH_PARTS = {
-  monitor: ["keys", "details", "preview", "logs", "machine"],
+  monitor: ["keys", "details", "live", "preview", "download", "folder", "logs", "machine", "contrast"],
   table: [
-    ...["head", "keys", "phases", "tabs", "details", "files", "preview", "download"],
-    ...["logs", "machine", "compare"],
+    ...["head", "keys", "phases", "tabs", "details", "files", "live", "preview"],
+    ...["download", "folder", "logs", "machine", "compare", "contrast"],
   ],
 };
-const NEVER = { monitor: ["panel", "table", "compare", "lab"], table: ["lab"] };
+const NEVER = { monitor: ["panel", "table", "compare", "lab", "fill"], table: ["lab", "fill"] };
 
 /** The two bundles of a kind of widget (`monitor`, `table`): of each its text, and the names of its modules. */
 export async function bundlesOf(kind) {

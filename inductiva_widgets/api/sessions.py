@@ -1,7 +1,7 @@
-"""Sessions: what all requests have in common, and the only use of the HTTP libraries.
+"""HTTP sessions: what all requests have in common, and the only use of the HTTP libraries.
 
-No cookies, no credentials of `~/.netrc`, no redirects, retries by a policy; foreign exceptions turn
-into ours without a chain, because they hold the request, and so the key or a signed link.
+No cookies, no credentials from `~/.netrc`, no redirects, retries by a policy. Foreign exceptions
+are replaced by ours without a chain, because they hold the request with its key or signed link.
 """
 
 from __future__ import annotations
@@ -59,9 +59,14 @@ class Timeouts:
     read_s: float = 30.0
 
 
+def load() -> None:
+    """Loads what the first request needs, which takes 50 ms, before somebody waits for that."""
+    import requests  # noqa: F401 - here and below: `import inductiva_widgets` must not pay for it
+
+
 def new_session(host: str, retries: int, sleep: Callable[[float], None]) -> requests.Session:
     """A session for one host, shared by threads; GETs are tried again `retries` times."""
-    import requests  # loads here: `import inductiva_widgets` must not pay for it
+    import requests
     from requests.cookies import RequestsCookieJar
 
     class NoCookies(RequestsCookieJar):
@@ -363,7 +368,7 @@ def split_link(url: str) -> SplitResult:
     """Parts of a link.
 
     Raises:
-        BadPayloadError: It is no address; the message does not repeat it.
+        BadPayloadError: It is not an address; the message does not quote it.
     """
     try:
         return urlsplit(url)

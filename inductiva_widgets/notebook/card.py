@@ -1,6 +1,6 @@
 """The static form of a task or of several: text and HTML for places where no widget lives.
 
-It says by itself what was known and when ("as of"), and is escaped: names come from elsewhere.
+It states what was known and when ("as of"), and is escaped: names come from elsewhere.
 No script, colours that hold on light and dark pages. A task takes less than 8 KB; of several the
 first ones are shown, and the rest is counted.
 """
@@ -16,7 +16,7 @@ from inductiva_widgets.formats import counted, parse_time, safe_text, view_durat
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["ROWS", "html_card", "html_list", "text_card", "text_list"]
+__all__ = ["ROWS", "html_card", "html_list", "html_note", "text_card", "text_list"]
 
 ROWS = 20  # tasks of a list that are shown
 MOST_BYTES = 8_000  # of their rows: what names in any writing may take
@@ -41,7 +41,7 @@ _CARD = (
     "border:1px solid rgba(128,128,128,.35);border-radius:6px;padding:12px 16px;max-width:668px;"
     "font:13px/20px system-ui,sans-serif"
 )
-_CELL = "text-align:left;padding:2px 16px 2px 0;white-space:nowrap"
+_CELL = "text-align:left;padding:2px 12px 2px 0;white-space:nowrap"
 _NUMBER = _CELL.replace("left", "right")
 _COLUMNS = {
     "Status": _CELL,
@@ -99,21 +99,26 @@ def html_list(rows: list[dict[str, Any]], total: int) -> str:
         total: How many tasks there are.
     """
     if total == 0:
-        return f'<div style="{_CARD}">No tasks</div>'
+        return html_note("No tasks")
     lines = _fitting(map(_row, rows), MOST_BYTES)
     count = len(lines)
     heads = "".join(
         f'<th style="{style};font-weight:600">{head}</th>' for head, style in _COLUMNS.items()
     )
-    told = f"{count} of {total} tasks" if count < total else f"{total} tasks"
-    told = "1 task" if total == 1 else told
+    counts = f"{count} of {total} tasks" if count < total else f"{total} tasks"
+    counts = "1 task" if total == 1 else counts
     return (
         # A page narrower than the table scrolls it, by keys as well.
         f'<div tabindex="0" style="{_CARD};max-width:900px;overflow-x:auto"><b>Tasks</b> '
-        f'<span style="opacity:.7">{told}{_as_of(rows)}</span>'
+        f'<span style="opacity:.7">{counts}{_as_of(rows)}</span>'
         '<table style="border-collapse:collapse;margin-top:8px">'
         f"<tr>{heads}</tr>{''.join(lines)}</table></div>"
     )
+
+
+def html_note(text: str) -> str:
+    """A sentence in a card."""
+    return f'<div style="{_CARD}">{escape(text)}</div>'
 
 
 def _fitting(lines: Iterable[str], most_bytes: int) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from inductiva_widgets.errors import UserInputError
-from inductiva_widgets.notebook import display, official
+from inductiva_widgets.notebook import official, session
 from inductiva_widgets.notebook.table import TaskTable
 from inductiva_widgets.task import Task
 
@@ -19,9 +19,9 @@ def load_ext() -> None:
 
     A notebook of marimo is a program too: run as one, it displays nothing, and this does nothing.
     """
-    if display.in_marimo():
+    if session.in_marimo():
         official.show_in_marimo()
-    elif (shell := display.shell()) is not None:
+    elif (shell := session.shell()) is not None:
         load_ipython_extension(shell)
 
 
@@ -47,7 +47,7 @@ def _tasks(line: str) -> None:
     if text and not (text.isascii() and text.isdecimal() and int(text)):
         raise UserInputError(f"%tasks takes a number of tasks, not {text[:40]!r}.")
     last_n = int(text) if text else LISTED
-    if display.shows_widgets():
+    if session.shows_widgets():
         _show(TaskTable(last_n=last_n))
     else:
         from inductiva_widgets.tasks.listing import get

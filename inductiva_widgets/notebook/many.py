@@ -1,4 +1,4 @@
-"""The line that a waiting cell shows for many tasks: how many have ended, and how."""
+"""The progress line of a cell that waits for many tasks."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class CellLine:
         self._handle = display(_bundle(now), raw=True, display_id=True)
 
     def show(self, *, is_last: bool = False) -> None:
-        """Shows how far they are, if that is news."""
+        """Shows how far they are, if that has changed."""
         if not is_last and time.monotonic() < self._next:
             return
         self._next = time.monotonic() + SHOWN_EVERY_S
@@ -43,26 +43,26 @@ class CellLine:
 
 
 class PrintedLine:
-    """Lines on a terminal or in a log, one for each news, but not more often than is readable."""
+    """Lines on a terminal or in a log, one for each change, but not more often than is readable."""
 
     def __init__(self, standing: Callable[[], Any], say: Callable[[str], None]) -> None:
         self._standing = standing
         self._say = say
-        self._told = ""
+        self._printed = ""
         self._next = 0.0
 
     def show(self, *, is_last: bool = False) -> None:
-        """Says how far they are, if that is news."""
+        """Reports how far they are, if that has changed."""
         if not is_last and time.monotonic() < self._next:
             return
         self._next = time.monotonic() + PRINTED_EVERY_S
         text = str(self._standing())
-        if text != self._told:
-            self._told = text
+        if text != self._printed:
+            self._printed = text
             self._say(text)
 
 
-def _bundle(standing: Any) -> dict[str, str]:  # noqa: ANN401 - of a layer that asks nobody
+def _bundle(standing: Any) -> dict[str, str]:  # noqa: ANN401 - of a layer that sends no request
     total = max(standing.total, 1)
     parts = "".join(
         f'<div style="width:{getattr(standing, name) / total:.2%};background:{colour}"></div>'

@@ -1,4 +1,4 @@
-"""Tasks of the official client, displayed as ours. Its package is never imported for that."""
+"""Tasks of the official client, displayed as ours. Its package is never imported here."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class _Refusal:
 
 
 class _OnImport(importlib.abc.MetaPathFinder):
-    """Teaches the official client's class when somebody imports it."""
+    """Teaches the official client's class when it is imported."""
 
     def find_spec(
         self,

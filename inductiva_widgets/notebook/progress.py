@@ -1,9 +1,10 @@
-"""Progress bars: in the cell, or on the terminal; a pipe or a file gets none."""
+"""Progress bars: in a cell or on a terminal; none in a pipe or a file."""
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any
+
+from inductiva_widgets.notebook.session import in_kernel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +22,8 @@ class ProgressBar:
 
         # Without tqdm's monitor, a thread that would outlive the work.
         kind: Any = type("Bar", (tqdm,), {"monitor_interval": 0})
-        self._bar = kind(disable=False if _is_kernel() else None, **options)
+        # A cell's output is not a terminal, but shows bars.
+        self._bar = kind(disable=False if in_kernel() else None, **options)
 
     def show(self, done: float, total: float | None = None, note: str = "") -> None:
         """How far it is now; it may go back."""
@@ -44,19 +46,20 @@ class ProgressBar:
 
 
 def download_bar() -> Callable[[Progress], None]:
-    """Shows one download's progress, in packed bytes; closes itself with the download."""
-    bar = ProgressBar(unit="B", unit_scale=True)
+    """Shows one download's progress, in packed bytes; closes itself with the download.
+
+    There is no bar while, and where, there is nothing to fetch.
+    """
+    bar: ProgressBar | None = None
 
     def show(progress: Progress) -> None:
+        nonlocal bar
+        if bar is None and progress.bytes:
+            bar = ProgressBar(unit="B", unit_scale=True)
+        if bar is None:
+            return
         bar.show(progress.bytes_done, progress.bytes)
         if progress.state != "running":
             bar.close()
 
     return show
-
-
-def _is_kernel() -> bool:
-    """A cell's output is no terminal, but shows bars."""
-    core = sys.modules.get("IPython")
-    shell = core.get_ipython() if core is not None else None
-    return getattr(shell, "kernel", None) is not None

@@ -109,7 +109,7 @@ def _handle(kernel: Any, message: Any, arguments: dict[str, Any]) -> None:  # no
     finally:
         running.close()
         kernel.set_parent(identity, parent)  # output goes to the waiting cell again
-        kernel._publish_status("busy", "shell")  # noqa: SLF001 - the message said "idle"
+        kernel._publish_status("busy", "shell")  # noqa: SLF001 - the message has set "idle"
 
 
 @contextlib.contextmanager

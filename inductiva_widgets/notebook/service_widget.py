@@ -1,4 +1,4 @@
-"""A widget that speaks with the service: its comm, its subscriptions, its end.
+"""A widget that is connected to the service: its comm, its subscriptions, its end.
 
 The view and the service talk by custom messages (`service/protocol.py`); synced traits hold only
 what Python users observe and what a saved notebook needs. Any thread may call in (kernel
@@ -20,11 +20,12 @@ import traitlets
 from ipywidgets import widget_serialization
 
 from inductiva_widgets.errors import unexpected
+from inductiva_widgets.notebook.session import in_marimo, is_unattended
 from inductiva_widgets.notebook.view_code import (
     ViewCode,
     bundle_of,
     code_of,
-    in_marimo,
+    first_text,
     loader,
     whole_style,
 )
@@ -42,21 +43,24 @@ __all__ = ["ServiceWidget"]
 
 log = logging.getLogger(__name__)
 
+WIDGET_MIME = "application/vnd.jupyter.widget-view+json"
 ANSWERS_KEPT = 256  # a view that repeats a call gets the same answer, and nothing runs twice
 
 
 class ServiceWidget(anywidget.AnyWidget):
     """What all widgets of this package share.
 
-    A subclass says what it shows (its `_kind`, which has code of its own) and of what it speaks.
+    A subclass defines what it shows (its `_kind`, which has code of its own) and its topics.
 
     Args:
         service: Of the backend whose tasks are shown.
         traits: Values that the page gets with the widget.
 
     Attributes:
-        alive_key: Random: tells an output which of the page's models belongs to it.
-        code: The model with the code of the view; `None` in marimo, which has it by an address.
+        alive_key: Random: by it an output finds its model among those of the page.
+        code: The model with the code of the view; `None` in marimo, which has it by an address, and
+            where no user sees it.
+        as_text: What is shown, in a line: for pages that have nothing but the saved state.
     """
 
     _kind: str
@@ -67,6 +71,7 @@ class ServiceWidget(anywidget.AnyWidget):
         sync=True, **widget_serialization
     )
     alive_key = traitlets.Unicode(read_only=True).tag(sync=True)
+    as_text = traitlets.Unicode(read_only=True).tag(sync=True)
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:  # noqa: ANN401 - as for __init__
         """Refuses misspelt keywords, which ipywidgets would pass over, before anything begins."""
@@ -110,35 +115,56 @@ class ServiceWidget(anywidget.AnyWidget):
             self._unsubscribe(topic)
         with self._guard:
             super().close()
-            if self._own_layout is not None:  # a widget too, which nobody else would close
+            if self._own_layout is not None:  # a widget too, which nothing else would close
                 self._own_layout.close()
 
     def _view_traits(self) -> dict[str, Any]:
         """How the page gets the code of the view.
 
-        marimo knows no models but those of widgets, and serves equal code at one address.
+        marimo has no models but those of widgets, and serves equal code at one address.
         """
         if in_marimo():
-            return {"_esm": bundle_of(self._kind).first, "_css": whole_style()}
-        return {"_esm": loader(), "code": code_of(self._kind)}
+            return {"_esm": first_text(self._kind), "_css": whole_style()}
+        return {"_esm": loader(), "code": None if is_unattended() else code_of(self._kind)}
 
-    # -- what a subclass says ---------------------------------------------------------------
+    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:  # noqa: ANN401
+        """Text, HTML, and the view where a user may see it."""
+        self._catch_up()
+        bundle: tuple[dict[str, Any], dict[str, Any]] | None = super()._repr_mimebundle_(**kwargs)
+        if bundle is None:
+            return None
+        data, metadata = bundle
+        if is_unattended():
+            data.pop(WIDGET_MIME, None)
+        return {**data, "text/html": self._html()}, metadata
+
+    # -- what a subclass defines ---------------------------------------------------------------
+
+    def _catch_up(self) -> None:
+        """Sets the traits by what is known: they may be saved without a view that would listen."""
+
+    def _html(self) -> str:
+        """What stands for the view where no widget lives."""
+        raise NotImplementedError
 
     def _speaks_of(self, topic: str) -> bool:  # noqa: ARG002 - for subclasses
-        """Whether the view may listen to this topic; to none unless a subclass says so."""
+        """Whether the view may listen to this topic; to none unless a subclass allows it."""
         return False
 
     def _run(self, method: object, params: dict[str, Any], buffers: list[bytes]) -> Reply:
         """Runs a call of the view, on a worker thread."""
+        bundle = bundle_of(self._kind)
         if method == "view.parts":
-            return {}, [bundle_of(self._kind).parts]
+            return {}, [bundle.parts]
+        if method == "view.code":
+            return {"name": bundle.name}, [bundle.first]
         return self._service.call(method, params, buffers)
 
     def _keep(self, event: dict[str, Any]) -> None:
         """Sets the traits that an event changes."""
 
     def _told(self, event: dict[str, Any]) -> dict[str, Any]:
-        """What of an event the view is told."""
+        """The part of an event that is sent to the view."""
         return event
 
     # -- messages ---------------------------------------------------------------------------
@@ -187,7 +213,7 @@ class ServiceWidget(anywidget.AnyWidget):
         is_new, known = self._calls.take(call_id)
         if known is not None:
             self._post(known)
-        elif is_new and content.get("method") == "view.parts":
+        elif is_new and content.get("method") in ("view.code", "view.parts"):
             self._answer(call_id, content, buffers)  # at once: workers may all wait for a network
         elif is_new:
             self._service.workers.submit(self._answer, call_id, content, buffers)
@@ -238,7 +264,7 @@ class ServiceWidget(anywidget.AnyWidget):
         try:
             self._keep(message["event"])
         except Exception:
-            # Somebody's observer of a trait raised; the view goes on.
+            # A user's observer of a trait raised; the view goes on.
             log.exception("an observer of %r failed", self)
         self._post({**message, "event": self._told(message["event"])})
 

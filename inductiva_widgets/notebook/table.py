@@ -10,12 +10,15 @@ from inductiva_widgets import backend as backends
 from inductiva_widgets.api.client import check_task_id
 from inductiva_widgets.errors import UserInputError
 from inductiva_widgets.formats import counted
+from inductiva_widgets.notebook.card import ROWS, html_list, html_note
+from inductiva_widgets.notebook.known import in_a_moment, summaries_of
 from inductiva_widgets.notebook.service_widget import ServiceWidget
+from inductiva_widgets.notebook.session import is_unattended
 from inductiva_widgets.service.dispatch import service_of
 from inductiva_widgets.task import Task
 from inductiva_widgets.tasks.choice import check_last_n, check_status, check_text
 from inductiva_widgets.tasks.chosen import chosen_tasks
-from inductiva_widgets.tasks.listing import TaskList
+from inductiva_widgets.tasks.listing import TaskList, get
 
 if TYPE_CHECKING:
     from inductiva_widgets.backend import Backend
@@ -68,12 +71,13 @@ class TaskTable(ServiceWidget):
         self.backend = _one_backend(chosen or [], backend)
         self._ids = None if chosen is None else [task.id for task in chosen]
         self._known = frozenset(self._ids or ())
-        self._total = len(self._known)  # of those that the service knows
-        traits = {
+        self._total = len(self._known)  # of those known to the service
+        traits: dict[str, Any] = {
             "last_n": last_n if chosen is None else None,
             "filters": {"status": status, "project": project},
             "is_chosen": chosen is not None,
         }
+        traits["as_text"] = f"TaskTable: {self._told_of(traits)}"
         super().__init__(service_of(self.backend), traits, **kwargs)
 
     # -- for Python users -------------------------------------------------------------------
@@ -109,13 +113,33 @@ class TaskTable(ServiceWidget):
             raise UserInputError("The view sent no selection.")
         self.push(selected_ids=[check_task_id(task_id) for task_id in ids])
 
-    def __repr__(self) -> str:
+    # -- display ----------------------------------------------------------------------------
+
+    def _html(self) -> str:
+        """The first tasks where the table itself is not seen; else only that there is one."""
+        if is_unattended():
+            tasks = in_a_moment(self._service.workers.submit(self._first_tasks))
+            if tasks is not None:
+                return html_list(summaries_of(tasks), len(self._ids or tasks))
+        listed = f"iw.tasks.get({self.last_n or ''})"
+        return html_note(f"{self.as_text}. No live table here; {listed} shows a list on any page.")
+
+    def _first_tasks(self) -> TaskList:
+        if self._ids is not None:
+            return TaskList(Task(task_id, backend=self.backend) for task_id in self._ids[:ROWS])
+        return get(min(self.last_n or ROWS, ROWS), **self.filters, backend=self.backend)
+
+    def _told_of(self, traits: dict[str, Any]) -> str:
+        last_n = traits["last_n"]
         if self._ids is not None:
             shown = counted(len(self._ids), "task")
         else:
-            shown = "all tasks" if self.last_n is None else f"newest {counted(self.last_n, 'task')}"
-        chosen = "".join(f", {name} {value}" for name, value in self.filters.items() if value)
-        return f"<TaskTable: {shown} of {self.backend.name}{chosen}>"
+            shown = "all tasks" if last_n is None else f"newest {counted(last_n, 'task')}"
+        chosen = "".join(f", {name} {value}" for name, value in traits["filters"].items() if value)
+        return f"{shown} of {self.backend.name}{chosen}"
+
+    def __repr__(self) -> str:
+        return f"<{self.as_text}>"
 
 
 def _one_backend(chosen: list[Task], backend: Backend | None) -> Backend:

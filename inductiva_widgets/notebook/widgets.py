@@ -5,14 +5,17 @@ from __future__ import annotations
 import hmac
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 import traitlets
 
+import inductiva_widgets.outputs.engine  # noqa: F401 - loaded here, and not by the first view
+from inductiva_widgets.api import sessions
 from inductiva_widgets.errors import UserInputError
+from inductiva_widgets.notebook.card import html_card, text_card
+from inductiva_widgets.notebook.known import in_a_moment, summary_of
 from inductiva_widgets.notebook.service_widget import ServiceWidget
+from inductiva_widgets.notebook.session import is_unattended
 from inductiva_widgets.service.dispatch import service_of
 from inductiva_widgets.service.packing import selected_indices
-from inductiva_widgets.service.summaries import task_summary
 from inductiva_widgets.task import Task
 
 if TYPE_CHECKING:
@@ -22,7 +25,9 @@ if TYPE_CHECKING:
 
     from inductiva_widgets.service.dispatch import Reply
 
-__all__ = ["TaskMonitor", "as_task", "task_summary_dict"]
+__all__ = ["TaskMonitor", "as_task"]
+
+sessions.load()
 
 OFFICIAL_KEY = "APIKeyHeader"  # where the official client's configuration has its key
 
@@ -55,8 +60,10 @@ class TaskMonitor(ServiceWidget):
         self._first_look: Future[Reply] | None = None
         self.task = as_task(task)
         traits: dict[str, Any] = {"task_id": self.task.id}
-        if summary := task_summary_dict(self.task):
+        summary = summary_of(self.task)
+        if summary:
             traits.update(status=summary["status"], summary=summary)
+        traits["as_text"] = text_card(self.task.id, summary)
         super().__init__(service_of(self.task.backend), traits, **kwargs)
 
     # -- for Python users -------------------------------------------------------------------
@@ -78,14 +85,31 @@ class TaskMonitor(ServiceWidget):
 
     # -- display ----------------------------------------------------------------------------
 
+    def _take_summary(self, summary: dict[str, Any]) -> None:
+        """Keeps the summary for saved notebooks; its clock only matters to live views."""
+        known = self.summary or {}
+        if any(known.get(key) != value for key, value in summary.items() if key not in _CLOCKS):
+            as_text = text_card(self.task.id, summary)
+            self.push(status=summary["status"], summary=summary, as_text=as_text)
+
     def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:  # noqa: ANN401
         # What the view will ask for is found out while the page makes the view.
         self._first_look = self._service.workers.submit(self._look_ahead)
+        if is_unattended():
+            in_a_moment(self._first_look)
         bundle: tuple[dict[str, Any], dict[str, Any]] | None = super()._repr_mimebundle_(**kwargs)
         return bundle
 
+    def _html(self) -> str:
+        return html_card(self.task.id, summary_of(self.task))
+
+    def _catch_up(self) -> None:
+        if summary := summary_of(self.task):
+            self._take_summary(summary)
+
     def _look_ahead(self) -> Reply:
         reply = self._service.call("task.get", {"task_id": self.task.id})
+        self._take_summary(reply[0])  # a view whose questions wait for a busy kernel has this
         if reply[0]["is_terminal"]:
             self._service.workers.submit(self._service.outputs.prepare, self.task)
         return reply
@@ -116,12 +140,6 @@ class TaskMonitor(ServiceWidget):
             state = event["download"]
             kept = {key: state[key] for key in ("state", "target", "files", "files_done", "error")}
             self.push(last_download=kept)
-
-    def _take_summary(self, summary: dict[str, Any]) -> None:
-        """Keeps the summary for saved notebooks; its clock only matters to live views."""
-        known = self.summary or {}
-        if any(known.get(key) != value for key, value in summary.items() if key not in _CLOCKS):
-            self.push(status=summary["status"], summary=summary)
 
     def _select(self, params: dict[str, Any], buffers: list[bytes]) -> None:
         count = params.get("count")
@@ -157,7 +175,7 @@ def as_task(task: object) -> Task:
 
 
 def _official_task(task: Any) -> Task:  # noqa: ANN401 - a class of the official client
-    """Its task with our backend, if both speak to the same service as the same account.
+    """Its task with our backend, if both use the same service with the same account.
 
     Else a kill here could reach a task of another account that happens to have the same id.
     """
@@ -182,12 +200,3 @@ def _official_task(task: Any) -> Task:  # noqa: ANN401 - a class of the official
             hint="Connect with its key first: inductiva_widgets.connect(key=…).",
         )
     return ours
-
-
-def task_summary_dict(task: Task) -> dict[str, Any]:
-    """Summary of what is known of a task, without asking."""
-    seen = task.backend.watcher.latest(task.id)
-    if seen is None:
-        return {}
-    summary: dict[str, Any] = msgspec.to_builtins(task_summary(task.backend, seen))
-    return summary

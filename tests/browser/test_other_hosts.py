@@ -66,6 +66,21 @@ def _wait_until_ready(process, address, log):
     pytest.fail(log.read_text())
 
 
+@contextlib.contextmanager
+def notebook_7(workplace):
+    """Notebook's server, as a place of notebooks."""
+    host = serving(
+        workplace,
+        "notebook",
+        *("--no-browser", "--allow-root", "--ip=127.0.0.1", "--port={port}"),
+        *("--IdentityProvider.token=here", "--ServerApp.root_dir=."),
+        "--JupyterNotebookApp.expose_app_in_browser=True",
+        path="/api/status?token=here",
+    )
+    with host as url:
+        yield SimpleNamespace(address=lambda name: f"{url}/notebooks/{name}?token=here")
+
+
 def check_views(page, not_ours="nothing"):
     """A task and the table answer: a row is ticked, and opens a monitor below, with its tabs."""
     monitor = page.locator(".iw-badge").first
@@ -85,16 +100,7 @@ def test_notebook_7_shows_a_task_and_a_table(workplace, page):
     home, _ = workplace
     cells = "import inductiva_widgets as iw\niw.tasks.get(1)[0]", "iw.tasks.get(5)"
     write_notebook(home / "classic.ipynb", *cells)
-    host = serving(
-        workplace,
-        "notebook",
-        *("--no-browser", "--allow-root", "--ip=127.0.0.1", "--port={port}"),
-        *("--IdentityProvider.token=here", "--ServerApp.root_dir=."),
-        "--JupyterNotebookApp.expose_app_in_browser=True",
-        path="/api/status?token=here",
-    )
-    with host as url:
-        place = SimpleNamespace(address=lambda name: f"{url}/notebooks/{name}?token=here")
+    with notebook_7(workplace) as place:
         notebook = Notebook(page, place, "classic.ipynb")
         notebook.run(0)
         notebook.run(1)

@@ -134,7 +134,10 @@ def test_the_settings_editor_has_our_settings_and_they_arrive(lab, page, history
     editor = page.locator(".jp-SettingsPanel, #jp-main-dock-panel")
     field = editor.get_by_label("Single-key shortcuts")
     expect(field).to_be_checked()
-    for label in ("Tell when a task ends", "Tell what ended while I was away"):
+    for label in (
+        "Notify me when a task ends",
+        "Notify me about tasks that ended while I was away",
+    ):
         expect(editor.get_by_label(label)).to_be_checked()
     expect(editor.locator("input[id$=_downloadFolder]")).to_have_value("")
 
@@ -173,13 +176,13 @@ def test_what_ended_while_nobody_looked_is_told_once(lab, chromium, history, tmp
         told.append(page)
         if len(told) == 1:
             centre = notices(page)
-            expect(centre).to_contain_text("Since you were away: 1 finished, 1 failed since")
+            expect(centre).to_contain_text("While you were away: 1 finished, 1 failed since")
             item = centre.locator(".jp-Notification-List-Item").filter(has_text="good")
             item.get_by_role("button", name="Open").click()
             expect(page.locator("#jp-main-dock-panel .iw-id")).to_have_attribute("title", good.id)
         else:
             expect(page.locator("#inductiva-widgets-tasks")).to_contain_text("good")
-            expect(notices(page)).not_to_contain_text("Since you were away")
+            expect(notices(page)).not_to_contain_text("While you were away")
         context.close()
 
 
@@ -199,7 +202,7 @@ def test_the_end_of_an_open_task_is_told(lab, page, history, tmp_path):
     expect(monitor.locator(".iw-badge")).to_contain_text("Killed")
     item = notices(page).locator(".jp-Notification-List-Item").filter(has_text="watched")
     expect(item).to_contain_text("Killed")
-    item.get_by_role("button", name="Not again").click()
+    item.get_by_role("button", name="Don't show again").click()
     setting = lab.settings / "inductiva-widgets" / "plugin.jupyterlab-settings"
     wait_until(lambda: setting.exists() and '"endNotices": false' in setting.read_text())
     setting.unlink()

@@ -14,7 +14,8 @@ from notebook import BUSY, Notebook, write_notebook
 from playwright.sync_api import expect
 from test_live_cell import SHOTS
 
-EXTENSION = Path(__file__).parents[2] / "inductiva_widgets" / "labextension" / "static"
+ROOT = Path(__file__).parents[2]
+EXTENSION = ROOT / "inductiva_widgets" / "labextension" / "static"
 COMMS_OVER_SUBSHELLS = "disabled"
 
 CONNECT = "import inductiva_widgets as iw\nbackend = iw.connect()"

@@ -263,7 +263,7 @@ def answer(notebook: Notebook, number: int) -> str:
     return notebook.code(number).locator(".jp-OutputArea-executeResult pre").inner_text().strip("'")
 
 
-def test_search_sort_and_the_open_tab_outlive_a_reload_of_the_page(lab, page):
+def test_what_was_chosen_in_views_outlives_a_reload_of_the_page(lab, page):
     write_notebook(
         lab.root / "again.ipynb",
         CONNECT,
@@ -277,7 +277,10 @@ def test_search_sort_and_the_open_tab_outlive_a_reload_of_the_page(lab, page):
     table = notebook.code(2)
     table.get_by_role("columnheader").get_by_text("Runtime").click()
     table.get_by_label(re.compile("^Search all")).fill("test")
-    notebook.monitor(3).get_by_role("tab", name="Details").click()
+    monitor = notebook.monitor(3)
+    monitor.locator(".iw-space .bx").nth(1).click()
+    ticked = monitor.locator(".iw-tools .opt").inner_text()
+    monitor.get_by_role("tab", name="Details").click()
     page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save')")
 
     again = Notebook(page, lab, "again.ipynb")
@@ -286,7 +289,11 @@ def test_search_sort_and_the_open_tab_outlive_a_reload_of_the_page(lab, page):
     table.scroll_into_view_if_needed()  # what nobody sees asks for nothing
     expect(table.get_by_label(re.compile("^Search all"))).to_have_value("test")
     expect(table.locator("[aria-sort=descending]")).to_contain_text("Runtime")
-    expect(again.monitor(3).locator(".iw-details")).to_contain_text("Task id")
+    monitor = again.monitor(3)
+    expect(monitor.locator(".iw-details")).to_contain_text("Task id")
+    monitor.get_by_role("tab", name="Files").click()
+    expect(monitor.locator(".iw-tools .opt")).to_have_text(ticked)
+    assert "selected ·" in ticked
     kept = page.evaluate("() => JSON.stringify(sessionStorage)")
     assert lab.engine.read_key() not in kept
     assert page.problems == []

@@ -180,7 +180,7 @@ def _requests():
     for path, handler in routes():
         for method in ("get", "head", "post", "put", "patch", "delete"):
             if getattr(handler, method) is not getattr(RequestHandler, method):
-                yield method.upper(), path.replace("(.*)", "monitor.js")
+                yield method.upper(), path.replace("(.*)", "loader.js")
 
 
 EVERY_REQUEST = sorted(_requests())

@@ -516,7 +516,7 @@ def test_a_listener_is_behind_until_the_page_has_read():
         (listener,) = service.open
         assert not listener.is_behind()
         for number in range(20):
-            stream.tell({"kind": "event", "number": number})
+            stream.send({"kind": "event", "number": number})
         assert listener.is_behind()
         for _ in range(15):
             await stream.next(1)
@@ -590,7 +590,7 @@ def test_a_page_that_takes_nothing_is_cut_off(monkeypatch):
         await loop.sock_sendall(page, b"GET /?client=a-page-of-mine HTTP/1.1\r\nHost: x\r\n\r\n")
         assert await loop.sock_recv(page, 8) == b"HTTP/1.1"
         while (stream := pages.get("a-page-of-mine")) is not None:
-            stream.tell({"text": "x" * 1_000_000})
+            stream.send({"text": "x" * 1_000_000})
             await asyncio.sleep(0.001)
         server.stop()
         await server.close_all_connections()
@@ -663,4 +663,4 @@ def test_a_page_that_spares_the_service_is_heard_and_a_shorter_pause_begins_at_o
 def test_static_files_exist():
     from inductiva_widgets.lab.handlers import STATIC
 
-    assert (Path(STATIC) / "monitor.js").is_file()
+    assert (Path(STATIC) / "loader.js").is_file()

@@ -54,8 +54,8 @@ def test_the_routes_are_the_expected_ones():
     assert EVERY_REQUEST == [
         ("GET", "api/backends"),
         ("GET", "api/events"),
-        ("GET", "static/monitor.js"),
-        ("HEAD", "static/monitor.js"),
+        ("GET", "static/loader.js"),
+        ("HEAD", "static/loader.js"),
         ("POST", "api/call"),
         ("POST", "api/engine"),
         ("POST", "api/key"),
@@ -134,7 +134,7 @@ def test_a_browser_that_is_logged_in_reads_without_more(server, browser, path):
 
 
 def test_static_files_are_served_to_those_logged_in_and_only_they(server):
-    reply = server.ask("GET", "static/monitor.js")
+    reply = server.ask("GET", "static/loader.js")
 
     assert reply.ok
     assert "javascript" in reply.headers["Content-Type"]

@@ -72,6 +72,30 @@ def test_a_notebook_run_by_papermill_becomes_a_page_with_our_card(engine, enviro
     assert max(len(json.dumps(one)) for one in (waited, shown, listed)) < 16_000
 
 
+def test_widgets_run_with_nobody_watching_are_html_and_their_code_is_not_saved(
+    engine, environment, tmp_path
+):
+    task_id = engine.run("true")["task_id"]
+    made = notebook_of(
+        f"import inductiva_widgets as iw\niw.TaskMonitor({task_id!r})",
+        "iw.TaskTable(last_n=5)",
+        f"iw.TaskTable([{task_id!r}])",
+    )
+
+    asyncio.run(nbclient.NotebookClient(made, timeout=60).async_execute(cwd=str(tmp_path)))
+
+    for number in range(3):
+        (shown,) = outputs(made, number)
+        assert set(shown) == {"text/plain", "text/html"}
+        assert "Success" in shown["text/html"]
+        assert task_id in shown["text/html"]
+    state = made.metadata.widgets[f"{WIDGET}-state+json"]["state"]
+    assert {one["model_name"] for one in state.values()} == {"AnyModel", "LayoutModel"}
+    assert max(len(json.dumps(one)) for one in state.values()) < 5_000
+    assert engine.url not in json.dumps(made)
+    assert engine.key not in json.dumps(made)
+
+
 def test_a_front_end_that_lets_users_answer_gets_the_widget(engine, environment, tmp_path):
     """nbclient allows no questions: the one thing by which it is told from a front end."""
     task_id = engine.run("true")["task_id"]

@@ -19,7 +19,7 @@ from inductiva_widgets import Task, TaskList, TaskMonitor, TaskTable
 from inductiva_widgets import backend as backends
 from inductiva_widgets.api.models import TaskRecord
 from inductiva_widgets.errors import UserInputError
-from inductiva_widgets.notebook import display, magics
+from inductiva_widgets.notebook import display, magics, session
 from inductiva_widgets.service.dispatch import service_of
 
 LAST = {"last_n": 100}
@@ -414,6 +414,7 @@ def shown(monkeypatch, backend):
     monkeypatch.setattr(backends, "_default", backend)
     found = []
     monkeypatch.setattr(magics, "_show", found.append)
+    monkeypatch.setattr(session, "shows_widgets", lambda: True)
     return found
 
 
@@ -443,7 +444,7 @@ def test_magics_show_the_newest_tasks_and_one_task(shown, run, three):
 
 
 def test_outside_a_kernel_the_magic_shows_a_list(shown, run, three, monkeypatch):
-    monkeypatch.setattr(display, "shows_widgets", lambda: False)
+    monkeypatch.setattr(session, "shows_widgets", lambda: False)
 
     run("tasks", "2")
 

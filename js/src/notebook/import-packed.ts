@@ -1,7 +1,7 @@
 import { gunzip } from "../files/listing";
 
 /** Imports a module from its text with gzip, as anywidget imports the module of a widget. */
-export async function importPacked<T>(packed: ArrayBuffer): Promise<T> {
+export async function importPacked<T>(packed: BufferSource & BlobPart): Promise<T> {
   const url = URL.createObjectURL(new Blob([await gunzip(packed)], { type: "text/javascript" }));
   try {
     return await import(/* webpackIgnore: true */ /* @vite-ignore */ url);

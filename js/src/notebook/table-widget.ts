@@ -12,7 +12,7 @@ type Traits = {
 
 interface Shared {
   tables: Set<MountedTaskTable>;
-  /** Ids of the ticked tasks, as Python was told. */
+  /** Ids of the ticked tasks, as Python has them. */
   ticked: string;
 }
 
@@ -30,7 +30,7 @@ export default makeWidget<Traits, Shared>({
         const ticked = taskIds.join();
         if (ticked === shared.ticked) return;
         shared.ticked = ticked;
-        // Nobody to tell is no news here: the view itself says that its kernel is gone.
+        // A failure needs no message here: the view itself shows that its kernel is gone.
         connection.call("tasks.select", { task_ids: [...taskIds] }).catch(() => {});
         for (const other of shared.tables) if (other !== table) other.select(taskIds);
       },

@@ -8,7 +8,7 @@ import { STYLE } from "./shared-modules";
 
 /** The synced traits of every widget. Python alone writes them. */
 type Traits = {
-  /** Random, per widget: tells an output which of the page's models belongs to it. */
+  /** Random, per widget: by it an output finds its model among those of the page. */
   alive_key: string;
 };
 

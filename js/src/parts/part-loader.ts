@@ -22,12 +22,12 @@ export const partsState = signal<PartsState>({ kind: "none" });
 
 let source: PartsSource = () => Promise.reject(new Error("This page has no source of its parts."));
 
-/** Each host says where its parts come from, before it mounts a view. */
+/** Each host states where its parts come from, before it mounts a view. */
 export function setPartsSource(next: PartsSource): void {
   source = next;
 }
 
-/** Loads the parts, unless they are there or on their way. What goes wrong is told by `partsState`. */
+/** Loads the parts, unless they are there or on their way. What goes wrong is reported by `partsState`. */
 export async function loadParts(): Promise<void> {
   const { kind } = partsState.peek();
   if (kind === "ready" || kind === "loading") return;
@@ -42,10 +42,11 @@ export async function loadParts(): Promise<void> {
   }
 }
 
-/** Loads them when the first paint is done, so that they are there before somebody needs them. */
+/** Loads them when the first paint is done, so that they are there before they are needed. */
 export function loadPartsSoon(): void {
-  if (partsState.peek().kind !== "none") return;
-  const load = () => void loadParts();
+  const load = () => {
+    if (partsState.peek().kind === "none") void loadParts();
+  };
   // Safari has no idle callbacks.
   if (globalThis.requestIdleCallback === undefined) setTimeout(load, 200);
   else requestIdleCallback(load, { timeout: 1000 });

@@ -38,7 +38,7 @@ test("the rules of the parts stand between those of the first paint, before the 
   expect(parts).toContain(".iw-golden");
 });
 
-test("a module that the browser refuses is told with a way out, and may be asked for again", async () => {
+test("a module that the browser refuses is reported with a way out, and may be asked for again", async () => {
   const connection = kernel();
   sends(connection, "this is no module");
   await expect(partsOfKernel(connection, () => {})).rejects.toThrow("scripts from blob: addresses");

@@ -13,7 +13,7 @@ async function newLoader(): Promise<Loader> {
   return (await import(/* @vite-ignore */ `../../src/notebook/loader?copy=${loaded}`)).default;
 }
 
-/** Tells what is done with it. */
+/** Records what is done with it. */
 const MODULE = `globalThis.told.push("imported");
 export default {
   addStyle: () => globalThis.told.push("styled"),
@@ -36,16 +36,15 @@ afterEach(() => {
   for (const end of ends.splice(0)) end();
 });
 
-async function base64(text: string): Promise<string> {
-  const packed = new Uint8Array(await gzip(new TextEncoder().encode(text)));
-  return btoa(String.fromCharCode(...packed));
+async function packed(text: string): Promise<DataView> {
+  return new DataView(await gzip(new TextEncoder().encode(text)));
 }
 
 async function code(text: string, name = "n1"): Promise<FakeModel> {
-  return new FakeModel({ name, packed: await base64(text) });
+  return new FakeModel({ name, packed: await packed(text) });
 }
 
-/** A widget of a page whose manager knows these models. */
+/** A widget of a page whose manager has these models. */
 class Shown {
   readonly el = document.createElement("div");
   constructor(
@@ -61,7 +60,7 @@ class Shown {
 }
 
 async function widget(key: string, models: Map<string, FakeModel>, id = "m1"): Promise<Shown> {
-  const model = new FakeModel({ alive_key: key, code: `IPY_MODEL_${id}` });
+  const model = new FakeModel({ alive_key: key, code: `IPY_MODEL_${id}`, as_text: `Task ${key}` });
   const get_model = async (wanted: string) => {
     const found = models.get(wanted);
     if (found === undefined) throw new Error("widget model not found");
@@ -112,16 +111,41 @@ test("a widget that is gone before its code came leaves nothing begun", async ()
   await expect.poll(() => page.told).toContain("ended a");
 });
 
-test("code that the browser refuses is told, and may come again", async () => {
+test("code that the browser refuses is reported, and may come again", async () => {
   const models = new Map([["m1", await code("this is no module")]]);
   const shown = await widget("a", models);
   await shown.render();
-  expect(shown.el.getAttribute("role")).toBe("alert");
-  expect(shown.el.textContent).toContain("scripts from blob: addresses");
+  expect(shown.el.querySelector("[role=alert]")?.textContent).toContain("scripts from blob: addresses");
 
   models.set("m1", await code(MODULE));
   const again = await widget("b", models);
   await again.render();
 
   expect(again.el.textContent).toBe("painted b");
+});
+
+test("a page that was saved without the code shows what was saved, and states why", async () => {
+  const models = new Map([["m1", new FakeModel({ name: "n1", packed: {} })]]);
+  const shown = await widget("a", models);
+  void shown.render();
+
+  await expect.poll(() => shown.el.textContent).toContain("Task a");
+  expect(shown.el.textContent).toContain("run the cell again");
+});
+
+test("a page whose manager lacks the code asks the kernel, and shows that until it answers", async () => {
+  const shown = await widget("a", new Map());
+  const painted = shown.render();
+  await expect.poll(() => shown.el.textContent, { timeout: 5000 }).toContain("Waiting for the kernel");
+  expect(shown.el.textContent).toContain("Task a");
+  const id = "code-a";
+  expect(shown.model.sent.map(({ message }) => message)).toEqual([
+    { kind: "call", id, method: "view.code", params: {} },
+  ]);
+
+  shown.model.receive({ kind: "ack", id });
+  shown.model.receive({ kind: "result", id, result: { name: "n1" } }, [await packed(MODULE)]);
+
+  await painted;
+  expect(shown.el.textContent).toBe("painted a");
 });

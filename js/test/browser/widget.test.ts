@@ -30,7 +30,7 @@ test("a display paints the summary at once and asks for the rest", () => {
   ]);
 });
 
-test("two displays of one model hear the same events; closing one leaves the other", async () => {
+test("two displays of one model get the same events; closing one leaves the other", async () => {
   const model = new FakeModel({ task_id: TASK?.task_id, summary: null, alive_key: "k2" });
   cleanups.push(widget.initialize({ model } as unknown as InitializeProps<never>));
   const [a, b] = [display(model), display(model)];
@@ -45,7 +45,7 @@ test("two displays of one model hear the same events; closing one leaves the oth
   expect(b.childElementCount).toBe(0);
 });
 
-test("the page knows which models are alive, until their kernel is gone", () => {
+test("the page has a record of the models that are alive, until their kernel is gone", () => {
   const alive = (globalThis as unknown as { __inductivaWidgetsAlive: Set<string> }).__inductivaWidgetsAlive;
   const model = new FakeModel({ task_id: "t", summary: null, alive_key: "k3" });
   cleanups.push(widget.initialize({ model } as unknown as InitializeProps<never>));
