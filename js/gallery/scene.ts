@@ -48,7 +48,7 @@ export function monitor(transcripts: readonly object[], rest: Partial<State> = {
 /** Mounts a state in `root`, and lets its actor act. Returns what undoes it. */
 export async function stage(root: HTMLElement, state: State): Promise<() => void> {
   const connection = new ReplayConnection(state.transcripts as Transcript[], state.peer);
-  // A machine that nobody recorded has not answered yet.
+  // A machine that was not recorded has not answered yet.
   const recorded = JSON.stringify(state.transcripts);
   for (const method of LIVE) if (!recorded.includes(`"${method}"`)) connection.held.add(method);
   state.before?.(connection);

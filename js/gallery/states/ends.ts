@@ -1,4 +1,4 @@
-/** Tasks that ended badly, by cause: as Python tells of each (`tests/unit/test_failed_ends.py`). */
+/** Tasks that ended badly, by cause: as Python reports each (`tests/unit/test_failed_ends.py`). */
 import failedEnds from "../../../tests/golden/failed-ends.json";
 import detailsFailed from "../../../tests/golden/protocol/details-failed.json";
 import taskFailed from "../../../tests/golden/protocol/task-failed.json";
@@ -13,7 +13,7 @@ const [, , { message: recorded }] = detailsFailed.messages as unknown as [
   { message: { result: object } },
 ];
 
-/** What the failed task that was recorded would have told of another end. */
+/** What the service would have reported of the recorded failed task with another end. */
 function ended({ task, phases, cause, failure, outputs_error }: End): State {
   const details = { ...recorded.result, phases, cause };
   const messages = [

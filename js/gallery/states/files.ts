@@ -44,7 +44,7 @@ function download(transcript: object, events: number): State {
   });
 }
 
-/** What a page that was loaded again is told of the last download: its end, and how each file fared. */
+/** What a reloaded page receives about the last download: its end, and the state of each file. */
 function afterReload(progress: object): State {
   const messages = [call("1", "outputs.state"), answer("1", { downloads: [progress] })];
   return monitor([taskSuccess, detailsSuccess, outputsList, { about: "after a reload", messages }], {
@@ -52,7 +52,7 @@ function afterReload(progress: object): State {
   });
 }
 
-/** The last word of a recorded download, with what it said before of the files. */
+/** The last event of a recorded download, with the file states of all events before. */
 function endOf(transcript: { messages: readonly object[] }): DownloadProgress {
   const told = (transcript.messages as Recorded[]).flatMap(({ message }) => message.event?.download ?? []);
   const last = told.at(-1);

@@ -7,6 +7,7 @@ import taskFailed from "../../../tests/golden/protocol/task-failed.json";
 import taskRunning from "../../../tests/golden/protocol/task-running.json";
 import taskSuccess from "../../../tests/golden/protocol/task-success.json";
 import { ServiceFailure } from "../../src/connection";
+import { LINE_HEIGHT } from "../../src/logs/model";
 import { cutLogs, type MadePart, serveLogs, solverLog } from "../../test/logs";
 import { click, monitor, openTab, pause, type Scene, type State, type } from "../scene";
 
@@ -107,6 +108,13 @@ export const logsStates: Record<string, State> = {
     before(connection) {
       serveLogs(connection, success([{ text: solverLog(850) }]));
       cutLogs(connection, 131_400_000);
+    },
+    after: async (scene) => {
+      await openLogs(scene);
+      const pane = scene.root.querySelector(".iw-logs");
+      // After six blocks, of twelve, of 500 lines.
+      if (pane !== null) pane.scrollTop = (3000 - 5) * LINE_HEIGHT;
+      await scene.settled();
     },
   }),
   "logs-empty": logs({ "stdout.txt": [{ text: "" }], "stderr.txt": [{ text: "" }] }),

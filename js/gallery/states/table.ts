@@ -1,7 +1,6 @@
 /** The list of tasks as a table. */
-import detailsSuccess from "../../../tests/golden/protocol/details-success.json";
-import outputsList from "../../../tests/golden/protocol/outputs-list.json";
-import taskSuccess from "../../../tests/golden/protocol/task-success.json";
+import detailsRunning from "../../../tests/golden/protocol/details-running.json";
+import taskRunning from "../../../tests/golden/protocol/task-running.json";
 import tasksAll from "../../../tests/golden/protocol/tasks-all.json";
 import tasksCompare from "../../../tests/golden/protocol/tasks-compare.json";
 import tasksDownload from "../../../tests/golden/protocol/tasks-download.json";
@@ -76,7 +75,7 @@ export const tableStates: Record<string, State> = {
       await click(scene.root, ".iw-said summary");
     },
   }),
-  "table-keys": table([tasksList], { after: (scene) => choose(scene, "More actions", "Keys") }),
+  "table-keys": table([tasksList, tasksAll], { after: (scene) => choose(scene, "More actions", "Keys") }),
   "table-search": table([tasksList, tasksAll], {
     after: (scene) => type(scene, ".iw-filters input", "openfoam"),
   }),
@@ -98,7 +97,7 @@ export const tableStates: Record<string, State> = {
     table: { filters: { status: "success", project: "default" } },
   },
   "table-opened": {
-    transcripts: [tasksList, taskSuccess, detailsSuccess, outputsList],
+    transcripts: [tasksList, taskRunning, detailsRunning],
     taskId: OPENFOAM,
     table: { lastN: 100 },
     after: ({ root }) => click(root, ":is(.iw-pl, .iw-tr:not(.head))"),

@@ -30,7 +30,7 @@ export class TaskActs {
   readonly waiting = signal(false);
   readonly outcome = signal<Outcome | null>(null);
   readonly batch = signal<BatchProgress | null>(null);
-  /** Where downloads go, once the service has said it. */
+  /** Where downloads go, once the service has reported it. */
   readonly target = signal<string | null>(null);
   readonly #connection: Connection;
   /** Ends with what is shown: what comes later is of another backend or key. */
@@ -157,7 +157,7 @@ export class TaskActs {
       const { result } = await this.#connection.call("tasks.download", params, { signal });
       if (!signal.aborted) this.target.value = result.target;
     } catch {
-      // The place is an extra here; what is wrong is told when the download starts.
+      // The place is an extra here; what is wrong is reported when the download starts.
     }
   }
 
@@ -243,7 +243,7 @@ export function downloadOutcome(batch: BatchProgress): Outcome {
   const text =
     failures.length === 0
       ? `${files} of ${countOf(tasks, "task")} verified ${where}`
-      : `${good} of ${tasks} tasks downloaded ${where}; ${failures.length} failed`;
+      : `${good} of ${tasks} tasks downloaded to ${target}; ${failures.length} failed`;
   return { tone: failures.length === 0 ? "ok" : "err", text, failures };
 }
 

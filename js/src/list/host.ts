@@ -8,7 +8,7 @@ export interface TaskListHost {
   onOpen(taskId: string): void;
   /** Puts code that gives the task where the user writes. Absent: no such button. */
   onInsert?(taskId: string): void;
-  /** Told when other tasks are ticked. */
+  /** Called when the ticked tasks change. */
   onSelect?(taskIds: string[]): void;
   /** How a first key is set, or an engine started. Absent: hints in words only. */
   account?: ListAccount;
@@ -28,7 +28,7 @@ export interface TaskListHost {
   memory?: string;
   /** Nothing can be killed. */
   readonly?: boolean;
-  /** What is wrong with the place itself, if anything; told above the rows. */
+  /** What is wrong with the place itself, if anything; shown above the rows. */
   readonly trouble?: ServiceError | null;
 }
 

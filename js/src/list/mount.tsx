@@ -91,6 +91,5 @@ export function mountBelow(el: HTMLElement, title: string, close: () => void): (
     </div>,
     root,
   );
-  root.querySelector("button")?.focus({ preventScroll: true });
   return () => removeRoot(root);
 }

@@ -26,16 +26,16 @@ import {
   wordsOf,
 } from "./tasks";
 
-/** The newest are followed; the rest comes when somebody searches, sorts or groups. */
+/** The newest are followed; the rest comes when the user searches, sorts or groups. */
 const LAST_N = 100;
 /** More are loaded as all, packed. */
 const MOST_LISTED = 500;
 
-/** Events tell of known tasks at once; this finds new ones too, also where nobody sends events. */
+/** Events report known tasks at once; this finds new ones too, also where no events are sent. */
 const REFRESH_MS = 15_000;
 /** Longest pause while the service does not answer. */
 const LONGEST_REFRESH_MS = 120_000;
-/** Older tasks that still run are asked for this often: events tell of the newest only. */
+/** Older tasks that still run are asked for this often: events cover the newest only. */
 const OLDER_REFRESH_MS = 60_000;
 
 const NO_FILTERS: TaskFilters = { status: null, project: null };
@@ -55,6 +55,7 @@ interface Choices {
   filters: TaskFilters;
   grouping: Grouping;
   order: Order;
+  opened: string | null;
 }
 
 const NEWEST: Order = { key: "created", descending: true };
@@ -80,19 +81,19 @@ export class TaskListStore {
   /** Task under the keyboard. */
   readonly current = signal<string | null>(null);
   readonly now = signal(Date.now());
-  /** When the service said what is shown, in ms; 0: never. */
+  /** When the service reported what is shown, in ms; 0: never. */
   readonly asOf = signal(0);
   /** The form for a key is open, though there are tasks. */
   readonly askingKey = signal(false);
   /** When the next look comes, by our clock in ms. */
   readonly refreshAt = signal(0);
-  /** Said once to screen readers. */
+  /** Announced once to screen readers. */
   readonly announcement = signal("");
   readonly found: ReadonlySignal<ListedTask[]>;
   readonly sections: ReadonlySignal<Section[]>;
   /** Ids in the order of the sections. */
   readonly ids: ReadonlySignal<string[]>;
-  /** All tasks that the service tells of are here. */
+  /** All tasks that the service lists are here. */
   readonly complete: ReadonlySignal<boolean>;
   /** What is shown may have moved on. */
   readonly old: ReadonlySignal<boolean>;
@@ -197,7 +198,7 @@ export class TaskListStore {
     void this.refresh();
   }
 
-  /** A list that nobody sees asks and hears nothing; shown again, it asks at once if it is old. */
+  /** A hidden list sends no calls and gets no events; shown again, it asks at once if it is old. */
   setVisible(visible: boolean): void {
     if (visible === this.#visible) return;
     this.#visible = visible;
@@ -269,17 +270,19 @@ export class TaskListStore {
       filters: this.filters.value,
       grouping: this.grouping.value,
       order: this.order.value,
+      opened: this.opened.value,
     };
   }
 
   #choose(saved: Partial<Choices>): void {
-    const { query, chip, filters, grouping, order } = { ...this.#choices(), ...saved };
+    const { query, chip, filters, grouping, order, opened } = { ...this.#choices(), ...saved };
     batch(() => {
       this.query.value = query;
       this.chip.value = chip;
       this.filters.value = filters;
       this.grouping.value = grouping;
       this.order.value = order;
+      this.opened.value = opened;
     });
   }
 
@@ -296,7 +299,7 @@ export class TaskListStore {
 
   // ---- asking ----
 
-  /** From now on all tasks are at hand, not only the newest. */
+  /** From now on all tasks are loaded, not only the newest. */
   wantAll(): void {
     this.#wantsAll = true;
     const isHere = this.#allAt > 0 && this.complete.peek();

@@ -3,7 +3,7 @@ import { TASK_COLUMNS, type TaskCollection, type TaskSummary } from "../protocol
 import { isQueued, statusLook } from "../status";
 import type { TaskFilters } from "./host";
 
-/** A task as the list knows it. Notes come with all tasks only, not with the newest ones. */
+/** A task as the list has it. Notes come with all tasks only, not with the newest ones. */
 export interface ListedTask extends TaskSummary {
   metadata?: Record<string, string> | null;
 }
@@ -34,7 +34,7 @@ export async function unpackTasks(meta: TaskCollection, frame: ArrayBuffer): Pro
 }
 
 /**
- * The newest tasks as just told, then the older ones known before, each once. Tasks that should be among
+ * The newest tasks as just received, then the older ones known before, each once. Tasks that should be among
  * the newest and are not have been deleted.
  */
 export function mergeNewest(
@@ -48,9 +48,9 @@ export function mergeNewest(
     return before?.metadata === undefined ? task : { ...task, metadata: before.metadata };
   });
   const oldest = newest.at(-1)?.created_at ?? null;
-  // Nothing known among the newest: how many lie in between, nobody can tell.
+  // Nothing known among the newest: how many lie in between is unknown.
   const isJoined = newest.some((task) => byId.has(task.task_id));
-  // Nothing told of tasks that are there: they are not among the newest ones of all.
+  // No task received though there are some: they are not among the newest ones of all.
   if (newest.length === 0 && total > 0) return [...known];
   if (newest.length >= total || oldest === null || !isJoined) return merged;
   const told = new Set(newest.map((task) => task.task_id));

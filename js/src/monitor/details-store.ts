@@ -28,7 +28,7 @@ export class DetailsStore {
     let status: string | undefined;
     return effect(() => {
       const task = this.#monitor.task.value;
-      // The task itself comes first: its answer is what the details are told from.
+      // The task itself comes first: the details are derived from its answer.
       if (this.#monitor.refreshing.value !== "idle") return;
       // An outage ends with an answer; what was asked for meanwhile may have failed.
       const fresh = task?.stale === null && this.#monitor.connected.value;
@@ -53,7 +53,7 @@ export class DetailsStore {
         task_id: this.#monitor.taskId,
         refresh,
       });
-      // A later question knows more.
+      // The answer to a later call is newer.
       if (asked !== this.#asked) return;
       this.details.value = result;
       this.failed.value = false;
@@ -67,7 +67,7 @@ export class DetailsStore {
   /** Commands of a running task come and go without a change of its status. */
   #refreshAfter(seconds: number): void {
     this.#timer = setTimeout(() => {
-      // Nobody looks: the next round asks.
+      // Out of sight: the next round asks.
       if (this.#monitor.isSeen && this.#monitor.connected.peek()) void this.load(true);
       else this.#refreshAfter(seconds);
     }, seconds * 1000);

@@ -11,7 +11,7 @@ const PAUSE_MS = 5000;
 const FAILED_PAUSE_MS = 20_000;
 const HIDDEN_MS = 1000;
 
-/** What is asked of a running task's machine again and again, as long as somebody sees the view. */
+/** What is asked of a running task's machine again and again, as long as the view is visible. */
 export class LiveLook<M extends LiveMethod> {
   readonly answer = signal<Methods[M]["result"] | null>(null);
   readonly error = signal<ServiceError | null>(null);

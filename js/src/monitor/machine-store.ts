@@ -24,7 +24,7 @@ const SAMPLES_MS = 15_000;
 /** What the machine of a monitor's task did over time. */
 export class MachineStore {
   readonly state = signal<MachineState>({ kind: "none" });
-  /** The moment that all charts tell of, in seconds since the start. */
+  /** The moment whose values all charts show, in seconds since the start. */
   readonly moment = signal<number | null>(null);
   /** What the machine does now, while the task runs. */
   readonly top: LiveLook<"live.top">;

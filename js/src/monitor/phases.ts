@@ -1,16 +1,17 @@
-/** What the phase strip draws: pure, from the phases that the service tells. */
+/** What the phase strip draws: pure, from the phases that the service reports. */
 import { formatClock, formatDuration, formatStamp } from "../format";
 import type { Phase, PhaseKind, TaskSummary } from "../protocol";
+import { statusLook } from "../status";
 
-/** How a segment looks: hatched, grey, now, ran, ended well, ended badly, to come, not known. */
-export type Look = "wait" | "prep" | "run" | "cmd" | "ok" | "bad" | "next" | "unsure";
+/** How a segment looks: hatched, grey, now, ran, ended well, badly, cut off, to come, not known. */
+export type Look = "wait" | "prep" | "run" | "cmd" | "ok" | "bad" | "cut" | "next" | "unsure";
 
 export interface Segment {
   look: Look;
   mark: "wait" | "check" | "close" | null;
   label: string;
   value: string;
-  /** The phase that lasts, or where it ended badly: what a narrow view tells. */
+  /** The phase that lasts, or where it ended badly: what a narrow view shows. */
   isMain: boolean;
   isNow: boolean;
   /** Share of the strip, before labels ask for their room. */
@@ -135,7 +136,7 @@ function segment(piece: Piece, total: number, strip: StripTask): Segment {
     mark: markOf(phase, look),
     label,
     value: timeWords(piece, phase, look, strip),
-    isMain: isNow || look === "bad",
+    isMain: isNow || look === "bad" || look === "cut",
     isNow: isNow && !strip.isOld,
     weight: weight(piece.seconds, total),
     title: piece.phases.map((one) => titleOf(one, strip)).join("\n"),
@@ -168,11 +169,19 @@ function lookOf(phase: Phase, isNow: boolean, { task, isOld }: StripTask): Look 
   if (isNow && isOld) return "unsure";
   if (isNow) return usual === "wait" || phase.kind === "waiting" ? "wait" : "run";
   if (usual !== "cmd") return usual;
-  // Somebody wished the end: the command that it hit is no fault.
-  if (phase.state === "failed") return isStoppedByUser(task) ? "prep" : "bad";
+  // Where a user requested the end, or a limit or a lost machine brought it, the command is not at fault.
+  if (phase.state === "failed") {
+    if (isStoppedByUser(task)) return "prep";
+    return wasStopped(phase) && statusLook(task.status).tone === "warn" ? "cut" : "bad";
+  }
   if (isOld) return "prep";
   const isEnded = task.is_terminal && (phase.exit_code === 0 || task.status === "success");
   return isEnded ? "ok" : "cmd";
+}
+
+/** No exit code of its own: none at all, or the one of a signal. */
+function wasStopped({ exit_code: code }: Phase): boolean {
+  return code === null || code < 0 || code > 128;
 }
 
 function isStoppedByUser(task: TaskSummary): boolean {
@@ -259,7 +268,7 @@ function baseName(path: string): string {
   return path.slice(path.lastIndexOf("/") + 1) || path;
 }
 
-/** Phases by the task's own stamps, as long as the service has not told better: no commands. */
+/** Phases by the task's own stamps, as long as the service has not reported better ones: no commands. */
 export function phasesOfSummary(task: TaskSummary): Phase[] {
   const marks: [PhaseKind, string, string | null][] = [
     ["waiting", "Input", task.created_at],

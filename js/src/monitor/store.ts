@@ -42,7 +42,7 @@ export interface MonitorOptions {
   openFolder?: (path: string) => void;
   /** Nothing can be killed here. */
   readonly?: boolean;
-  /** False: nothing can be downloaded either, as where nobody has trusted the notebook. */
+  /** False: nothing can be downloaded either, as in a notebook that is not trusted. */
   downloads?: boolean;
   /** Shows the task anew, as the service and account are by now; no host, no such button. */
   reload?: () => void;
@@ -58,7 +58,7 @@ export class MonitorStore {
   readonly task = signal<TaskSummary | null>(null);
   /** The task could not be asked for at all. */
   readonly loadError = signal<ServiceError | null>(null);
-  /** Nobody answers for this view any more: the key or the service is another one by now. */
+  /** Calls of this view are no longer answered: the key or the service is another one by now. */
   readonly orphaned = signal<ServiceError | null>(null);
   readonly refreshing = signal<Act>("idle");
   readonly tab = signal<Tab>("files");
@@ -70,19 +70,19 @@ export class MonitorStore {
   readonly askingKill = signal(false);
   /** The list of keys is open. */
   readonly showingKeys = signal(false);
-  /** How far the simulation is in its own time, when its log tells. */
+  /** How far the simulation is in its own time, when its log states it. */
   readonly progress = signal<SimulatedTime | null>(null);
   /** The view was there while the task computed: it keeps the room that a growing log wants. */
   readonly hasComputed = signal(false);
   readonly failure = signal<Failure | null>(null);
-  /** Said once to screen readers. */
+  /** Announced once to screen readers. */
   readonly announcement = signal("");
   /** The service's clock, in ms; ticks while something on screen depends on it. */
   readonly now = signal(Date.now());
   readonly connected: ReadonlySignal<boolean>;
   readonly isOld: ReadonlySignal<boolean>;
   readonly details: DetailsStore;
-  /** Tells the ids of one monitor's elements from another's. */
+  /** Distinguishes the ids of one monitor's elements from another's. */
   readonly uid: string;
 
   readonly #connection: Connection;
@@ -137,7 +137,7 @@ export class MonitorStore {
     return this.#abort.signal.aborted;
   }
 
-  /** Whether somebody can see the monitor now. */
+  /** Whether the monitor is visible now. */
   get isSeen(): boolean {
     return this.#visible && !document.hidden;
   }
@@ -159,7 +159,7 @@ export class MonitorStore {
     for (const part of [this.details, this.#files, this.#logs, this.#machine]) part?.dispose();
   }
 
-  /** Whether there is something to kill, and somebody who may. */
+  /** Whether the task can be killed, and the view may do it. */
   get mayKill(): boolean {
     return this.options.readonly !== true && this.task.value?.is_killable === true && !this.orphaned.value;
   }
@@ -168,14 +168,16 @@ export class MonitorStore {
     return this.options.downloads !== false;
   }
 
-  /** A call that ends with the monitor. */
+  /** A call that ends with the monitor. Monitors of other tasks may use the same connection: an intent is of this. */
   async call<M extends Method>(
     method: M,
     params: Methods[M]["params"],
     options: CallOptions = {},
   ): Promise<Reply<M>> {
+    const intent = options.intent && { intent: `${options.intent} ${this.taskId}` };
     try {
-      const reply = await this.#connection.call(method, params, { signal: this.#abort.signal, ...options });
+      const all = { signal: this.#abort.signal, ...options, ...intent };
+      const reply = await this.#connection.call(method, params, all);
       this.orphaned.value = null;
       return reply;
     } catch (error) {
@@ -185,24 +187,22 @@ export class MonitorStore {
     }
   }
 
-  /** A subscription that ends with the monitor, if not before. */
+  /** Who subscribes ends that, with the monitor if not before. */
   subscribe(topic: string, onEvent: EventListener): () => void {
-    const stop = this.#connection.subscribe(topic, onEvent);
-    this.#stops.push(stop);
-    return stop;
+    return this.#connection.subscribe(topic, onEvent);
   }
 
-  /** Says something to screen readers. Said in a row, only the last is heard: one change, one message. */
+  /** Announces a text to screen readers. Only the last of several is read: one change, one message. */
   announce(text: string): void {
     this.announcement.value = text;
   }
 
   fail(act: Failure["act"], error: unknown): void {
     const detail = asServiceError(error);
-    if (!ORPHANED.has(detail.type)) this.failure.value = { act, error: detail }; // else a banner says so
+    if (!ORPHANED.has(detail.type)) this.failure.value = { act, error: detail }; // else a banner states it
   }
 
-  /** A view that nobody sees keeps its clock still. */
+  /** A hidden view stops its clock. */
   setVisible(visible: boolean): void {
     this.#visible = visible;
     if (visible) this.#readClock();

@@ -7,7 +7,7 @@ export interface Text {
   cut: number;
 }
 
-/** Bytes as text: UTF-8, or UTF-16 when a mark says so. What is no letter becomes U+FFFD. */
+/** Bytes as text: UTF-8, or UTF-16 by its byte order mark. What is no letter becomes U+FFFD. */
 export function decode(bytes: Uint8Array): string {
   const [a, b] = bytes;
   const encoding = a === 0xff && b === 0xfe ? "utf-16le" : a === 0xfe && b === 0xff ? "utf-16be" : "utf-8";
@@ -18,7 +18,7 @@ export function decode(bytes: Uint8Array): string {
 /** Lines to show. `isCut`: the last one goes on in what was not read. */
 export function linesOf(text: string, isCut: boolean): Text {
   const lines = text.split(/\r\n|\n|\r/);
-  // What ends with a newline has no line after it; a cut line is told by its "…".
+  // What ends with a newline has no line after it; a cut line is marked by its "…".
   if (lines.at(-1) === "") lines.pop();
   else if (isCut && lines.length > 0) lines[lines.length - 1] += "…";
   let cut = 0;
@@ -65,14 +65,17 @@ export function prettyJson(text: string): string | null {
   return pieces.join("");
 }
 
-/** Rows of 16 bytes: place, bytes, letters. */
+/** Bytes in a row: as many as there is room for beside a list. */
+const HEX_BYTES = 8;
+
+/** Rows of bytes: place, bytes, letters. */
 export function hexLines(bytes: Uint8Array): string[] {
   const lines: string[] = [];
-  for (let at = 0; at < bytes.length; at += 16) {
-    const row = [...bytes.subarray(at, at + 16)];
+  for (let at = 0; at < bytes.length; at += HEX_BYTES) {
+    const row = [...bytes.subarray(at, at + HEX_BYTES)];
     const hex = row.map((byte) => byte.toString(16).padStart(2, "0")).join(" ");
     const letters = row.map((byte) => (byte > 31 && byte < 127 ? String.fromCharCode(byte) : ".")).join("");
-    lines.push(`${at.toString(16).padStart(6, "0")}  ${hex.padEnd(47)}  ${letters}`);
+    lines.push(`${at.toString(16).padStart(6, "0")}  ${hex.padEnd(3 * HEX_BYTES - 1)}  ${letters}`);
   }
   return lines;
 }

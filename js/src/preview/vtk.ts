@@ -206,7 +206,7 @@ class Reader {
     return [];
   }
 
-  /** Hands over `count` numbers. */
+  /** Passes on `count` numbers. */
   numbers(count: number, type: string, take: (value: number, index: number) => void = () => {}): void {
     if (this.isBinary) this.#binary(count, type.toLowerCase(), take);
     else for (let i = 0; i < count; i += 1) take(this.#number(), i);

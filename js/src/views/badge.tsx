@@ -2,7 +2,7 @@ import type { TaskSummary } from "../protocol";
 import { pastWord, statusLook, statusWord, UNKNOWN_LOOK } from "../status";
 import { Icon } from "./icon";
 
-/** The status of a task as pill: icon, colour, the service's word. Old knowledge is told in the past tense. */
+/** The status of a task as pill: icon, colour, the service's word. Old data are worded in the past tense. */
 export function Badge({ task, old, failed }: { task: TaskSummary | null; old: boolean; failed: boolean }) {
   if (task === null && failed) {
     return (

@@ -6,7 +6,7 @@ import { runtimeSeconds } from "../status";
 import { Banner, ErrorText, sentence } from "./banner";
 import { Icon } from "./icon";
 
-/** All that speaks up between the phases and the tabs, the most urgent first. */
+/** All banners between the phases and the tabs, the most urgent first. */
 export function Banners({ store }: { store: MonitorStore }) {
   return (
     <>
@@ -89,7 +89,7 @@ function KillProgress({ store }: { store: MonitorStore }) {
   );
 }
 
-/** The key or the service is another one by now: said once, with the one step that helps. */
+/** The key or the service is another one by now: stated once, with the one step that helps. */
 function Orphaned({ store }: { store: MonitorStore }) {
   const error = store.orphaned.value;
   const { reload } = store.options;

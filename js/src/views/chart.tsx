@@ -3,7 +3,7 @@ import { HEIGHT, nearest, pathsOf, type TimeAxis, WIDTH } from "../chart";
 import { formatDuration } from "../format";
 import type { MachineStore } from "../monitor/machine-store";
 
-/** One measure as it is drawn and told. */
+/** One measure, with how it is drawn and formatted. */
 export interface ChartSpec {
   name: string;
   /** The large value with a word to it, and what stands at the right of the name. */
@@ -22,7 +22,7 @@ interface ChartProps {
   axis: TimeAxis;
 }
 
-/** A small line chart. The pointer or the arrow keys tell single values, in all charts at once. */
+/** A small line chart. The pointer or the arrow keys show single values, in all charts at once. */
 export function Chart({ machine, spec, times, axis }: ChartProps) {
   const { name, values, top, format } = spec;
   const paths = useMemo(() => pathsOf(times, values, { end: axis.end, top }), [times, values, top, axis.end]);

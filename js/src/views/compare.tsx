@@ -128,7 +128,7 @@ function factRows(a: TaskSummary, b: TaskSummary, first: TaskDetails, second: Ta
     ...commandRows(first.commands, second.commands),
     ...noteRows(first.metadata, second.metadata),
   ];
-  // What neither of them says is no row.
+  // What neither of them reports is no row.
   return rows.filter(([, cells]) => cells.some((text) => text !== UNKNOWN));
 }
 

@@ -10,12 +10,12 @@ interface CopyButtonProps {
   /** What is copied; a function is asked when it is. */
   text: string | (() => string);
   label: string;
-  /** Told to screen readers. */
+  /** Announced to screen readers. */
   said: string;
   shortcut?: string;
 }
 
-/** A small button that copies a text and says that it did. */
+/** A small button that copies a text and confirms it. */
 export function CopyButton({ store, text, label, said, shortcut }: CopyButtonProps) {
   const [copied, setCopied] = useState(false);
   useEffect(() => {

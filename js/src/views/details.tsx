@@ -76,11 +76,11 @@ function taskRows(id: string, task: TaskSummary, details: TaskDetails | null): R
     rows.push(["Fee", formatCost(details.fee.amount, details.fee.currency)]);
   if (details !== null && details.retries !== null && details.retries > 0)
     rows.push(["Restarts", formatCount(details.retries)]);
-  if (task.error_detail !== null && task.error_detail !== "") rows.push(["Told", task.error_detail]);
+  if (task.error_detail !== null && task.error_detail !== "") rows.push(["Reason", task.error_detail]);
   return rows;
 }
 
-/** The service's word, and its code where that says more. */
+/** The service's word, and its code where that adds something. */
 function Status({ task }: { task: TaskSummary }) {
   const isSame = task.status.toLowerCase() === task.status_alias.toLowerCase();
   return (
@@ -106,7 +106,7 @@ function timeRows(task: TaskSummary, details: TaskDetails | null, now: number): 
   const rows: Row[] = [];
   const add = (label: string, time: number | null, note = "") => {
     if (time === null) return;
-    // The first one tells the day and the zone, the others only the time of that day.
+    // The first one shows the day and the zone, the others only the time of that day.
     const text = rows.length === 0 || !sameDay(time, created) ? formatStamp(time) : clock(time);
     rows.push([
       label,
@@ -257,7 +257,7 @@ function NoDetails({ store }: { store: MonitorStore }) {
   if (!store.details.failed.value) return null;
   return (
     <div class="iw-empty">
-      <b>The rest could not be asked for</b>
+      <b>The other details could not be read</b>
       <button type="button" class="iw-b" onClick={() => void store.details.load()}>
         <Icon name="refresh" className="s" />
         Try again

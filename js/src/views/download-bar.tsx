@@ -10,17 +10,16 @@ import {
   shortId,
 } from "../format";
 import type { MonitorStore } from "../monitor/store";
-import { type DownloadProgress, FileState, type Overwrite } from "../protocol";
+import type { DownloadProgress } from "../protocol";
+import { Conflict } from "./download-conflict";
 import { FolderField } from "./download-folder";
 import { FootLines, ProgressFoot } from "./foot";
 import { Icon } from "./icon";
 import { MenuButton } from "./pop-menu";
 
 /** What would be downloaded and where to, then how far it has come. One height in every state. */
-export function DownloadBar({ store }: { store: MonitorStore }) {
-  const files = store.files.state.value;
+export function DownloadBar({ store, model }: { store: MonitorStore; model: FileModel }) {
   const version = store.files.version.value;
-  if (files.kind !== "ready" || files.model.count === 0 || !store.mayDownload) return null;
   const download = store.files.download.value;
   if (download?.state === "running") return <Running store={store} download={download} />;
   if (store.files.changing.value) return <FolderField store={store} />;
@@ -28,12 +27,12 @@ export function DownloadBar({ store }: { store: MonitorStore }) {
   return (
     <div class="iw-foot">
       <div class="say">
-        <Outcome store={store} model={files.model} version={version} />
+        <Outcome store={store} model={model} version={version} />
       </div>
       {download !== null && download.state !== "done" ? (
-        <Rest store={store} model={files.model} version={version} />
+        <Rest store={store} model={model} version={version} />
       ) : (
-        <Actions store={store} model={files.model} version={version} />
+        <Actions store={store} model={model} version={version} />
       )}
     </div>
   );
@@ -57,6 +56,20 @@ function Outcome({ store, model }: PartProps) {
     );
   }
   if (download !== null) return <Ended store={store} download={download} />;
+  if (!store.connected.value) {
+    return (
+      <FootLines
+        first={<b class="iw-cut">Not connected</b>}
+        second={
+          <span class="iw-cut">
+            {store.peer === "kernel"
+              ? "Run the cell again to download."
+              : "The connection is tried again by itself."}
+          </span>
+        }
+      />
+    );
+  }
   const { files, bytes } = model.selection;
   const second = (
     <>
@@ -65,7 +78,6 @@ function Outcome({ store, model }: PartProps) {
       <button
         type="button"
         class="iw-link"
-        disabled={!store.connected.value}
         onClick={() => {
           store.files.changing.value = true;
         }}
@@ -113,8 +125,8 @@ function Ended({ store, download }: { store: MonitorStore; download: DownloadPro
   );
 }
 
-/** A path that keeps its last two parts: they tell folders apart. */
-function Target({ path, id }: { path: string; id: string }) {
+/** A path shortened to its last two parts: they distinguish folders. */
+export function Target({ path, id }: { path: string; id: string }) {
   const cut = Math.max(0, path.search(/[^/\\]*[/\\][^/\\]*$/));
   return (
     <span class="iw-path" title={path}>
@@ -124,8 +136,8 @@ function Target({ path, id }: { path: string; id: string }) {
   );
 }
 
-/** A click that nobody has taken yet may be repeated; one that is at work may not. */
-function mayStart(store: MonitorStore): boolean {
+/** An unacknowledged click may be repeated; one that is being handled may not. */
+export function mayStart(store: MonitorStore): boolean {
   return store.connected.value && store.files.downloading.value !== "sent";
 }
 
@@ -230,65 +242,13 @@ function Rest({ store, model }: PartProps) {
   );
 }
 
-const ANSWERS: readonly [answer: Overwrite, label: string, title: string][] = [
-  ["skip", "Skip", "Keep the files that are there; fetch the others"],
-  ["replace", "Replace", "The files that are there are lost"],
-  ["rename", "Keep both", "The new ones get a number in their name"],
-];
-
-/** Files with another content are in the target folder: what becomes of them? */
-function Conflict({ store, download }: { store: MonitorStore; download: DownloadProgress }) {
-  const taken = download.changed.filter((state, i) => i % 2 === 1 && state === FileState.Differs).length;
-  const what = download.is_archive
-    ? "An archive is already there"
-    : `${countOf(taken, "file")} in the folder ${taken === 1 ? "differs" : "differ"}`;
-  return (
-    <div class="iw-foot ask" role="alertdialog" aria-label="Files are already there">
-      <div class="say">
-        <FootLines
-          first={<b class="iw-cut">{what}</b>}
-          second={
-            <>
-              <span>in</span>
-              <Target path={download.target} id={store.taskId} />
-            </>
-          }
-        />
-      </div>
-      <div class="acts">
-        {ANSWERS.map(([answer, label, title]) => (
-          <button
-            type="button"
-            key={answer}
-            class={answer === "replace" ? "iw-b danger" : "iw-b"}
-            title={title}
-            disabled={!mayStart(store)}
-            onClick={() => void store.files.startDownload("rest", answer)}
-          >
-            {label}
-          </button>
-        ))}
-        <button
-          type="button"
-          class="iw-b icon ghost"
-          aria-label="Do not download"
-          title="Do not download"
-          onClick={() => store.files.dismissDownload()}
-        >
-          <Icon name="close" />
-        </button>
-      </div>
-    </div>
-  );
-}
-
 function Size({ bytes }: { bytes: number }) {
   return <span class="n">{formatSize(bytes)}</span>;
 }
 
 function Running({ store, download }: { store: MonitorStore; download: DownloadProgress }) {
   const { bytes, bytes_done, bytes_per_s, seconds_left, files, paused } = download;
-  // 100 % is said when the last file is verified, not when the last byte came.
+  // 100 % is shown when the last file is verified, not when the last byte came.
   const percent = bytes === 0 ? 0 : Math.min(99, Math.floor((100 * bytes_done) / bytes));
   const facts = [`${formatSizeOf(bytes_done, bytes)} packed`];
   if (paused) facts.push("kept");
@@ -320,7 +280,7 @@ function Running({ store, download }: { store: MonitorStore; download: DownloadP
           onClick={() => void store.files.pauseDownload(!paused)}
         >
           <Icon name={paused ? "resume" : "pause"} className="s" />
-          {paused ? "Go on" : "Pause"}
+          {paused ? "Resume" : "Pause"}
         </button>
         <button
           type="button"

@@ -2,7 +2,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import type { MonitorStore } from "../monitor/store";
 import { Icon } from "./icon";
 
-/** The bar while another folder is chosen. The service says whether it can be written to. */
+/** The bar while another folder is chosen. The service reports whether it can be written to. */
 export function FolderField({ store }: { store: MonitorStore }) {
   const [text, setText] = useState(store.files.folder.value ?? "");
   const [busy, setBusy] = useState(false);
@@ -23,8 +23,8 @@ export function FolderField({ store }: { store: MonitorStore }) {
   };
   const hint =
     store.peer === "server"
-      ? "A folder in the file browser; empty: its root"
-      : "Path on the kernel's computer; empty: default";
+      ? "In the file browser; empty for its root"
+      : "Where the kernel runs; empty for the default";
   const message = `${store.uid}-folder`;
   return (
     <form

@@ -85,13 +85,14 @@ function factsOf(task: TaskSummary, details: TaskDetails | null, now: number, ol
   rows.push({ label: "Backend", value: task.backend.name });
   if (task.project !== null) rows.push({ label: "Project", value: task.project, wide: true });
   if (task.output_files !== null) {
-    const size = task.output_size_bytes === null ? "" : `, ${formatSize(task.output_size_bytes)}`;
-    rows.push({ label: "Files", value: `${formatCount(task.output_files)}${size}`, wide: true });
+    const { output_files: files, output_size_bytes: bytes } = task;
+    const size = bytes === null ? "" : `, ${formatSize(bytes)}`;
+    rows.push({ label: "Files", value: files === 0 ? "none" : formatCount(files) + size, wide: true });
   }
   return rows;
 }
 
-/** What the service says it costs; the price of an hour only while it counts, and only if it is told. */
+/** The cost as the service reports it; the price of an hour only while it applies, and only if reported. */
 function costFact(task: TaskSummary, details: TaskDetails | null, old: boolean): FactRow {
   const { amount, currency, is_final } = task.cost ?? { amount: 0, currency: "", is_final: false };
   const value = formatCost(amount, currency);
@@ -102,7 +103,7 @@ function costFact(task: TaskSummary, details: TaskDetails | null, old: boolean):
   return { label: "Cost so far", value, note: `· ${price} per h` };
 }
 
-/** `Usually 2 min 50 s for GROMACS on c2d-highcpu-16`; `null` when the listed runs do not tell. */
+/** `Usually 2 min 50 s for GROMACS on c2d-highcpu-16`; `null` when the listed runs give no estimate. */
 export function usualTime(task: TaskSummary, details: TaskDetails | null): string | null {
   const machine = task.machine_type ?? details?.machine_type ?? null;
   if (details === null || details.usual_seconds === null || task.simulator === null || machine === null)

@@ -1,6 +1,6 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useMemo, useState } from "preact/hooks";
-import { countOf, formatAge, formatCount, formatDuration, formatSize } from "../format";
+import { countOf, formatAge, formatCount, formatDuration, sizeParts } from "../format";
 import { LiveLook } from "../monitor/live-look";
 import type { MonitorStore } from "../monitor/store";
 import type { LiveFiles as Listed, ServiceError } from "../protocol";
@@ -170,8 +170,9 @@ function Entries({ folder, newest, isOpen, toggle }: EntriesProps) {
             <Icon name="chevron" className="s fold" />
             <Icon name="folder" className="s" />
             <span class="iw-cut">{each.name}</span>
+            <small>{countOf(countFiles(each), "file")}</small>
             <Written isHere={!isOpen(each) && holds(each, newest)} age={newest?.age ?? 0} />
-            <span class="sz">{countOf(countFiles(each), "file")}</span>
+            <Size bytes={bytesOf(each)} />
           </button>
           {isOpen(each) && <Entries folder={each} newest={newest} isOpen={isOpen} toggle={toggle} />}
         </li>
@@ -183,7 +184,7 @@ function Entries({ folder, newest, isOpen, toggle }: EntriesProps) {
             {name}
           </span>
           <Written isHere={path === newest?.name} age={newest?.age ?? 0} />
-          <span class="sz">{size === null ? "" : formatSize(size)}</span>
+          <Size bytes={size} />
         </li>
       ))}
       {rest > 0 && <li class="row more">{formatCount(rest)} more</li>}
@@ -193,6 +194,28 @@ function Entries({ folder, newest, isOpen, toggle }: EntriesProps) {
 
 function Written({ isHere, age }: { isHere: boolean; age: number }) {
   return isHere ? <span class="fresh">written {age < 2 ? "just now" : `${formatAge(age)} ago`}</span> : null;
+}
+
+/** With its unit in a slot of its own, as in the list of an archive. */
+function Size({ bytes }: { bytes: number | null }) {
+  if (bytes === null) return null;
+  const [value, unit] = sizeParts(bytes);
+  return (
+    <span class="sz">
+      {value}
+      <span class="iw-u">{unit}</span>
+    </span>
+  );
+}
+
+/** `null` if one of them is not known. */
+function bytesOf({ folders, files }: Folder): number | null {
+  let sum = 0;
+  for (const bytes of [...folders.map(bytesOf), ...files.map(({ size }) => size)]) {
+    if (bytes === null) return null;
+    sum += bytes;
+  }
+  return sum;
 }
 
 function holds({ path }: Folder, newest: { name: string } | null): boolean {

@@ -8,7 +8,7 @@ import type { MonitorStore } from "../monitor/store";
 import { partsState } from "../parts/part-loader";
 import type { ServiceError, TaskSummary } from "../protocol";
 import { Banner, ErrorText } from "./banner";
-import { DownloadBar } from "./download-bar";
+import { Download } from "./download";
 import { usualTime } from "./facts";
 import { Icon } from "./icon";
 import { useKeys } from "./keys";
@@ -30,7 +30,7 @@ export function Files({ store }: { store: MonitorStore }) {
   return (
     <>
       <FilesBody store={store} search={search} />
-      <DownloadBar store={store} />
+      <Download store={store} />
     </>
   );
 }
@@ -57,7 +57,8 @@ function FilesBody({ store, search }: FilesProps) {
         </Skeleton>
       );
     case "failed": {
-      if (files.error.type === NOT_READY) return <NoFiles detail={files.error.message} />;
+      if (files.error.type === NOT_READY)
+        return <NoFiles detail={task?.is_terminal === true ? undefined : files.error.message} />;
       const again = (
         <button type="button" class="iw-b" onClick={() => void store.files.load()}>
           <Icon name="refresh" className="s" />
@@ -111,13 +112,14 @@ function NotYet({ store, task, error = null }: NotYetProps) {
   return (
     <Empty icon="folder" title="No output files yet">
       <span>
-        They appear here once the task has ended. You can close this page: {task.simulator ?? "the task"} goes
-        on without it.
+        They appear here once the task has ended.
+        {task.status !== "pending-kill" &&
+          ` You can close this page: ${task.simulator ?? "the task"} goes on without it.`}
       </span>
       {usual !== null && <span class="iw-usual">{usual}</span>}
       {error !== null && (
         <span class="iw-usual">
-          What there is by now cannot be told. {error.message} {error.hint}
+          The files so far cannot be listed. {error.message} {error.hint}
         </span>
       )}
     </Empty>
@@ -128,9 +130,9 @@ function NotYet({ store, task, error = null }: NotYetProps) {
 const NOT_READY = "OutputsNotReadyError";
 
 function NoFiles({
-  detail = "It ended without writing any, or they have been deleted.",
+  detail = "It ended without storing any, or they have been deleted.",
 }: {
-  detail?: string;
+  detail?: string | undefined;
 }) {
   return (
     <Empty icon="folder" title="This task has no output files">
@@ -244,6 +246,10 @@ function useTable(store: MonitorStore, model: FileModel, table: RefObject<FileTa
     });
     table.current = made;
     host.current?.append(made.element);
+    const note = () => {
+      store.files.top = made.element.scrollTop;
+    };
+    made.element.addEventListener("scroll", note, { passive: true });
     return () => {
       made.dispose();
       made.element.remove();
@@ -252,6 +258,10 @@ function useTable(store: MonitorStore, model: FileModel, table: RefObject<FileTa
   const version = store.files.version.value;
   // The version stands for what changed inside the model.
   useLayoutEffect(() => table.current?.show(model), [table, model, version]);
+  // Where the reader was, before another tab was opened or the page loaded again.
+  useLayoutEffect(() => {
+    if (table.current !== null) table.current.element.scrollTop = store.files.top;
+  }, [store, table]);
   const shown = preview.opened.value?.index ?? null;
   useLayoutEffect(() => table.current?.mark(shown), [table, shown]);
   return host;

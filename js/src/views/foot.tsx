@@ -1,6 +1,6 @@
 import type { ComponentChildren } from "preact";
 
-/** What a foot says, in two lines. */
+/** The text of a foot, in two lines. */
 export function FootLines({ first, second }: { first: ComponentChildren; second: ComponentChildren }) {
   return (
     <>

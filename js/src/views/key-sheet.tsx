@@ -4,17 +4,26 @@ import type { MonitorStore } from "../monitor/store";
 import { Icon } from "./icon";
 import { keysAct } from "./keys";
 
-/** Every key of the monitor, for the sheet that `?` opens. */
+/** Every key of the monitor, for the sheet that `?` opens: keys with spaces between, and what they do. */
 export const KEY_HELP: readonly { about: string; keys: readonly [keys: string, does: string][] }[] = [
   {
     about: "Task",
     keys: [
-      ["1 … 4", "Files, logs, machine, details"],
+      ["1 2 3 4", "Files, logs, machine, details"],
       ["K", "Ask to kill the task"],
       ["C", "Copy the task id"],
       ["R", "Refresh, or try again now"],
-      ["M", "Menu"],
+      ["M", "Open the menu"],
       ["?", "These keys"],
+    ],
+  },
+  {
+    about: "Logs",
+    keys: [
+      ["N", "Next hit"],
+      ["Shift N", "Previous hit"],
+      ["W", "Wrap lines"],
+      ["F", "Pause the log, or follow it again"],
     ],
   },
   {
@@ -22,20 +31,15 @@ export const KEY_HELP: readonly { about: string; keys: readonly [keys: string, d
     keys: [
       ["/", "Search; Esc clears, then leaves the field"],
       ["↑ ↓ Home End PgUp PgDn", "Move the row"],
-      ["Space, Shift+↑ ↓", "Select, extend"],
       ["← →", "Fold, unfold, to the folder above"],
-      ["Enter, Esc", "Look into the file, back"],
-      ["T, L", "Files as a tree, as a list"],
-      ["Ctrl+A, Ctrl+I", "Select all found, invert"],
-      ["D, Shift+D", "Download the selection, all files"],
-    ],
-  },
-  {
-    about: "Logs",
-    keys: [
-      ["N, Shift+N", "Next hit, previous hit"],
-      ["W", "Wrap lines"],
-      ["F", "Pause a log that is followed, follow on"],
+      ["Space", "Select"],
+      ["Shift ↑ ↓", "Extend the selection"],
+      ["Ctrl A", "Select all found"],
+      ["Ctrl I", "Invert the selection"],
+      ["Enter Esc", "Look into the file, back"],
+      ["T L", "Files as a tree, as a list"],
+      ["D", "Download the selection"],
+      ["Shift D", "Download all files"],
     ],
   },
 ];
@@ -77,18 +81,27 @@ export function KeySheet({ store }: { store: MonitorStore }) {
         </button>
       </header>
       <div class="body">
-        {KEY_HELP.map(({ about, keys }) => (
-          <dl class="iw-keys" key={about} aria-label={about}>
-            {keys.map(([key, does]) => (
-              <div key={key}>
-                <dt>
-                  <kbd class="iw-kbd">{key}</kbd>
-                </dt>
-                <dd>{does}</dd>
-              </div>
-            ))}
-          </dl>
-        ))}
+        <div class="iw-keysets">
+          {KEY_HELP.map(({ about, keys }) => (
+            <section class="iw-keys" key={about} aria-label={about}>
+              <h4>{about}</h4>
+              <dl>
+                {keys.map(([key, does]) => (
+                  <div key={key}>
+                    <dt>
+                      {key.split(" ").map((part) => (
+                        <kbd class="iw-kbd" key={part}>
+                          {part}
+                        </kbd>
+                      ))}
+                    </dt>
+                    <dd>{does}</dd>
+                  </div>
+                ))}
+              </dl>
+            </section>
+          ))}
+        </div>
         <label class="iw-switch">
           <input
             type="checkbox"

@@ -52,7 +52,7 @@ function Again({ store }: { store: MonitorStore }) {
   );
 }
 
-/** Says how much is no longer kept. */
+/** States how much is no longer kept. */
 export function Dropped({ log }: { log: LogModel; version: number }) {
   const count = log.sections[0]?.skipped ?? 0;
   if (count === 0) return null;

@@ -49,7 +49,7 @@ export function LogText({ store, log, pane }: LogTextProps) {
     log.window(section, view.top - MARGIN, view.top + view.height + MARGIN),
   );
 
-  useLook(pane, ruler, setView);
+  useLook(pane, ruler, digitsOf(log), setView);
   useLayoutEffect(() => {
     const element = pane.current;
     if (element === null) return;
@@ -104,7 +104,7 @@ export function LogText({ store, log, pane }: LogTextProps) {
   );
 }
 
-/** A log that is followed is let go by scrolling up, and followed again at its end. */
+/** Scrolling up pauses a log that is followed; scrolling to its end resumes it. */
 function useHand(store: MonitorStore, pane: RefObject<HTMLDivElement | null>): void {
   const { logs } = store;
   useEffect(() => {
@@ -115,7 +115,7 @@ function useHand(store: MonitorStore, pane: RefObject<HTMLDivElement | null>): v
       const { scrollTop, scrollHeight, clientHeight } = element;
       const isAtEnd = scrollHeight - scrollTop - clientHeight < LINE_HEIGHT;
       const isLive = logs.state.peek().kind === "live";
-      // Where text was dropped or added meanwhile, the way of the hand cannot be told.
+      // Where text was dropped or added meanwhile, the direction of the user's scrolling is unknown.
       const moved = scrollHeight === height ? scrollTop - before : 0;
       if (isLive && moved < 0 && !isAtEnd) logs.live.pause();
       else if (isLive && moved > 0 && isAtEnd && logs.live.paused.peek()) logs.live.resume();
@@ -126,10 +126,11 @@ function useHand(store: MonitorStore, pane: RefObject<HTMLDivElement | null>): v
   }, [logs, pane]);
 }
 
-/** Tells what of the pane is seen, as often as that changes. */
+/** Reports the visible part of the pane, each time it changes. */
 function useLook(
   pane: RefObject<HTMLDivElement | null>,
   ruler: RefObject<HTMLSpanElement | null>,
+  digits: number,
   setView: (view: View) => void,
 ): void {
   useLayoutEffect(() => {
@@ -140,7 +141,9 @@ function useLook(
       frame = 0;
       const letter = (ruler.current?.getBoundingClientRect().width ?? 720) / 100;
       const text = element.querySelector<HTMLElement>(".iw-log")?.clientWidth ?? element.clientWidth;
-      const { gutter, end } = GUTTERS[text < 360 ? "narrow" : "wide"];
+      const { least, gap, end } = GUTTERS[text < 360 ? "narrow" : "wide"];
+      const gutter = Math.max(least, Math.ceil(digits * DIGIT_WIDTH) + gap);
+      element.style.setProperty("--iw-gutter", `${gutter}px`);
       const columns = Math.max(10, Math.floor((text - gutter - end) / letter));
       setView({ top: element.scrollTop, height: element.clientHeight, columns });
     };
@@ -156,11 +159,17 @@ function useLook(
       resize.disconnect();
       element.removeEventListener("scroll", later);
     };
-  }, [pane, ruler, setView]);
+  }, [pane, ruler, digits, setView]);
 }
 
-/** As in the style sheet: room for line numbers, and at the end. */
-const GUTTERS = { narrow: { gutter: 52, end: 12 }, wide: { gutter: 64, end: 16 } };
+/** Digits of the largest line number. */
+function digitsOf(log: LogModel): number {
+  return String(Math.max(0, ...log.sections.map(({ part }) => part.line + part.lines))).length;
+}
+
+const DIGIT_WIDTH = 7; // of the 11 px that the style sheet gives line numbers
+/** Room for line numbers: at least, and beside their digits; and at the end of a line. */
+const GUTTERS = { narrow: { least: 52, gap: 14, end: 12 }, wide: { least: 64, gap: 24, end: 16 } };
 
 function goTo(element: HTMLElement, log: LogModel, target: Target): void {
   const place = log.placeOf(target.line);
@@ -220,9 +229,6 @@ function Command({ store, log, section, rows }: CommandProps) {
           {part.lines === 0 && (
             <p class="gap">{isLive ? "Nothing has been written yet." : "Nothing was written here."}</p>
           )}
-          {section.skipped > 0 && !isLive && (
-            <p class="gap">{formatCount(section.skipped)} earlier lines are in the file only.</p>
-          )}
           {rows.map((row, i) => (
             <Line
               // Elements of rows that left serve those that come.
@@ -231,6 +237,7 @@ function Command({ store, log, section, rows }: CommandProps) {
               isMarked={row.line === marked}
               isError={log.errors.has(row.line)}
               query={query}
+              download={isLive || logs.file < 0 ? undefined : () => void logs.download()}
             />
           ))}
         </div>
@@ -258,16 +265,32 @@ interface LineProps {
   isMarked: boolean;
   isError: boolean;
   query: string;
+  /** Fetches the log as a file. */
+  download: (() => void) | undefined;
 }
 
-function Line({ shown, isMarked, isError, query }: LineProps) {
+function Line({ shown, isMarked, isError, query, download }: LineProps) {
   const { line, top, height, row } = shown;
   const mark = row?.mark;
   const look = `${isMarked ? "hit" : ""} ${isError ? "bad" : ""} ${mark === "gap" ? "note" : (mark ?? "")}`;
   return (
     <div class={`ln ${look}`} style={{ top: `${top + BODY_PADDING}px`, height: `${height}px` }}>
       <i>{mark === undefined ? line + 1 : mark === "gap" ? "" : mark}</i>
-      {row === null ? <span class="iw-sk" /> : <span>{row === null ? "" : pieces(row, query)}</span>}
+      {row === null ? (
+        <span class="iw-sk" />
+      ) : (
+        <span>
+          {pieces(row, query)}
+          {mark === "gap" && download !== undefined && (
+            <>
+              {" · "}
+              <button type="button" class="iw-link" onClick={download}>
+                Download the log
+              </button>
+            </>
+          )}
+        </span>
+      )}
     </div>
   );
 }
@@ -308,7 +331,7 @@ function pieces(row: Row, query: string) {
 function places(text: string, query: string): number[] {
   const found: number[] = [];
   const [where, what] = [text.toLowerCase(), query.toLowerCase()];
-  // Letters that change their length have no places to tell.
+  // Where lower case changes the length, positions would not match the text.
   if (where.length !== text.length || what.length !== query.length) return found;
   for (
     let at = where.indexOf(what);

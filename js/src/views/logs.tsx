@@ -1,6 +1,6 @@
 import type { RefObject } from "preact";
 import { useEffect, useRef } from "preact/hooks";
-import { formatCount, formatSize } from "../format";
+import { formatCount, formatSize, formatSizeOf } from "../format";
 import type { IconName } from "../icons";
 import { BOTH } from "../logs/live";
 import type { LogModel } from "../logs/model";
@@ -130,12 +130,7 @@ function OpenLogs({ store, log, all }: OpenLogsProps) {
           )}
         </span>
       </div>
-      {log.file.read < log.file.size && (
-        <p class="iw-cut-note">
-          The first {formatSize(log.file.read)} of {formatSize(log.file.size)} can be shown here. Download{" "}
-          {log.file.name} for the rest.
-        </p>
-      )}
+      {log.file.read < log.file.size && <Cut store={store} log={log} />}
       {isLive && <Dropped log={log} version={logs.version.value} />}
       {hasText(log) || log.hasHeads || isLive ? (
         <LogText store={store} log={log} pane={pane} />
@@ -143,6 +138,27 @@ function OpenLogs({ store, log, all }: OpenLogsProps) {
         <Empty icon="file" title={`${log.file.name} is empty`} text="Nothing was written to it." />
       )}
     </>
+  );
+}
+
+/** How much of a long log is here. */
+function Cut({ store, log: { file } }: { store: MonitorStore; log: LogModel }) {
+  const { logs } = store;
+  const isFromBothEnds = file.parts.some(({ blocks }) => blocks.some((number) => number < 0));
+  const which = isFromBothEnds ? "the beginning and the end" : "the beginning";
+  return (
+    <p class="iw-cut-note">
+      {formatSizeOf(file.read, file.size)} can be read and searched here: {which}.
+      {logs.file >= 0 && (
+        <>
+          {" "}
+          <button type="button" class="iw-link" onClick={() => void logs.download()}>
+            Download {file.name}
+          </button>{" "}
+          for the rest.
+        </>
+      )}
+    </p>
   );
 }
 

@@ -5,17 +5,21 @@ import type { LiveTop } from "../protocol";
 import { Empty } from "./empty";
 import { Icon } from "./icon";
 
-/** What the machine of a running task does now: `top`, while somebody sees it. */
+/** What the machine of a running task does now: `top`, while it is visible. */
 export function MachineNow({ store }: { store: MonitorStore }) {
   const { top } = store.machine;
   useEffect(() => top.start(), [top]);
   const told = top.answer.value;
   const error = top.error.value;
   if (told === null && error === null) {
-    return (
-      <p class="iw-waiting" role="status">
-        {top.waiting.value ? `Waiting for the ${store.peer}: it is busy.` : "Asking the machine…"}
-      </p>
+    return top.waiting.value ? (
+      <Empty icon="wait" title={`Waiting for the ${store.peer}…`} text="It is busy." />
+    ) : (
+      <Empty
+        icon="wait"
+        title="Connecting to the machine…"
+        text="Its load comes from there while the task runs."
+      />
     );
   }
   if (told === null) {

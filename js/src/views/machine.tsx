@@ -182,7 +182,7 @@ function peak(values: Float64Array, format: (value: number) => string, top: numb
   return { value: format(summaryOf(values).most), word: "peak", values, top, format };
 }
 
-/** Two counts that belong together: the first is drawn, the second told beside it. */
+/** Two counts that belong together: the first is drawn, the second written beside it. */
 function pair(
   main: Column | undefined,
   beside: Column | undefined,

@@ -41,7 +41,7 @@ function groupsOf(store: MonitorStore): MenuGroup[] {
       },
     },
   ];
-  // Nobody would answer: the banner says so.
+  // No call would be answered: the banner states it.
   if (store.connected.value) {
     view.unshift({ label: "Refresh", icon: "refresh", keys: "R", act: () => void store.refresh(true) });
   }

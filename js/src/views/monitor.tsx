@@ -7,7 +7,6 @@ import { FailureReport } from "./failure";
 import { Head } from "./head";
 import { runKey, useKeys } from "./keys";
 import { PhaseStrip } from "./phases";
-import { Simulated } from "./simulated";
 import { TabPanel, Tabs } from "./tabs";
 import { WithParts } from "./with-parts";
 
@@ -49,7 +48,11 @@ export function Monitor({ store }: { store: MonitorStore }) {
         <Head store={store} />
         <Facts store={store} />
         <PhaseStrip store={store} />
-        <Simulated store={store} />
+        {store.progress.value !== null && (
+          <WithParts peer={store.peer} meanwhile={null}>
+            {({ Simulated }) => <Simulated store={store} />}
+          </WithParts>
+        )}
         <FailureReport store={store} />
         <div class="iw-main" style={{ "--rows": rowsOf(store) }}>
           <Banners store={store} />

@@ -70,7 +70,7 @@ export function MenuButton({ icon, label, marked = false, groups, onOpen }: Prop
 function Items({ label, groups, close }: { label: string; groups: MenuGroup[]; close(): void }) {
   return (
     <div
-      class="iw-menu grouped"
+      class="iw-menu"
       role="menu"
       aria-label={label}
       onKeyDown={(event) => {

@@ -19,7 +19,7 @@ export interface PartProps {
   text: string;
 }
 
-/** What is said below a preview: its size, and its limits in words. */
+/** The note below a preview: its size, and its limits in words. */
 function Facts({ rows }: { rows: readonly (readonly [name: string, value: ComponentChildren])[] }) {
   return (
     <dl class="iw-pvfacts">

@@ -1,5 +1,5 @@
 import { render } from "preact";
-import { countOf, formatClock, formatDuration, formatSize, formatStamp, shortId } from "../format";
+import { formatClock, formatCount, formatDuration, formatSize, formatStamp, shortId } from "../format";
 import type { ServiceError } from "../protocol";
 import { statusLook } from "../status";
 import { Banner, ErrorText } from "./banner";
@@ -8,7 +8,7 @@ import { Icon } from "./icon";
 /** What a notebook file remembers of a task. */
 export interface Remembered {
   taskId: string;
-  /** Status code; `null`: none that we know. */
+  /** Status code; `null`: none, or an unknown one. */
   status: string | null;
   isTerminal: boolean;
   computationSeconds: number | null;
@@ -118,7 +118,7 @@ function factsOf({ computationSeconds, outputFiles, outputBytes }: Remembered): 
   if (computationSeconds !== null) facts.push(["Runtime", formatDuration(computationSeconds)]);
   if (outputFiles !== null) {
     const size = outputBytes === null ? "" : `, ${formatSize(outputBytes)}`;
-    facts.push(["Files", countOf(outputFiles, "file") + size]);
+    facts.push(["Files", outputFiles === 0 ? "none" : formatCount(outputFiles) + size]);
   }
   return facts;
 }

@@ -1,7 +1,7 @@
 import { formatLeft, formatSimulated } from "../format";
 import type { MonitorStore } from "../monitor/store";
 
-/** How far the simulation is in its own time; nothing where its log does not tell. */
+/** How far the simulation is in its own time; nothing where its log does not state it. */
 export function Simulated({ store }: { store: MonitorStore }) {
   const progress = store.progress.value;
   if (progress === null || store.isOld.value) return null;

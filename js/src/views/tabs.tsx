@@ -2,7 +2,7 @@ import type { ComponentChildren } from "preact";
 import { useRef } from "preact/hooks";
 import { formatCount } from "../format";
 import { type MonitorStore, TABS, type Tab } from "../monitor/store";
-import { DownloadBar } from "./download-bar";
+import { Download } from "./download";
 import { Files } from "./files";
 import { WithParts } from "./with-parts";
 
@@ -81,7 +81,7 @@ export function TabPanel({ store }: { store: MonitorStore }) {
       tabIndex={(tab === "files" && listed) || tab === "logs" ? undefined : 0}
     >
       {bodyOf(tab, store)}
-      {tab !== "files" && store.files.download.value?.state === "running" && <DownloadBar store={store} />}
+      {tab !== "files" && store.files.download.value?.state === "running" && <Download store={store} />}
     </div>
   );
 }

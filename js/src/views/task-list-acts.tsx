@@ -232,7 +232,7 @@ function DownloadQuestion({ store }: { store: TaskListStore }) {
         </label>
         <label>
           <input type="radio" name="what" checked={some} onChange={() => setSome(true)} />
-          <span>The same files of each</span>
+          <span>The same files from each</span>
         </label>
         {some && (
           <input
@@ -282,7 +282,7 @@ function Batch({ store }: { store: TaskListStore }) {
         <FootLines
           first={
             <b class="iw-cut">
-              {formatCount(batch.tasks_done)} of {countOf(batch.tasks, "task")}
+              {formatCount(batch.tasks_done)} of {countOf(batch.tasks, "task")} downloaded
             </b>
           }
           second={<span class="iw-cut">{facts.join(" · ")}</span>}
@@ -319,14 +319,14 @@ function OutcomeBar({ store }: { store: TaskListStore }) {
       </div>
       <button
         type="button"
-        class="iw-b icon ghost s"
+        class="iw-b icon ghost"
         aria-label="Dismiss"
         title="Dismiss"
         onClick={() => {
           acts.outcome.value = null;
         }}
       >
-        <Icon name="close" className="s" />
+        <Icon name="close" />
       </button>
     </div>
   );
@@ -342,7 +342,10 @@ function Failures({ store, outcome }: { store: TaskListStore; outcome: Outcome }
   };
   return (
     <details>
-      <summary>Why</summary>
+      <summary>
+        <Icon name="chevron" className="s" />
+        Why
+      </summary>
       <ul class="names">
         {failures.slice(0, 20).map(({ task_id, error }) => (
           <li key={task_id}>

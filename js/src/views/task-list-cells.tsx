@@ -103,7 +103,7 @@ function isMixed(store: TaskListStore): boolean {
   return store.grouping.value !== "day" || store.order.value.key !== "created";
 }
 
-/** The time of day; the head of the section says the day, unless rows of all days are mixed. */
+/** The time of day; the head of the section shows the day, unless rows of all days are mixed. */
 function whenOf(created: number, now: number, mixed: boolean): string {
   const today = new Date(created).toDateString() === new Date(now).toDateString();
   if (mixed && !today) return formatClock(created, now).replace(/ \d\d:\d\d$/, "");

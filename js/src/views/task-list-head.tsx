@@ -42,7 +42,7 @@ interface FilterProps {
 /** Search and chips, one below the other. */
 export function PanelFilters({ store, search }: FilterProps) {
   const searches = store.query.value.trim() !== "";
-  // Counts of old rows would be told as if they were true.
+  // Counts of old rows would look as if they were current.
   const counts = (!searches && !store.old.value) || store.chip.value !== "all";
   return (
     <div class="iw-psec">
@@ -109,7 +109,9 @@ function Begun({ store }: { store: TaskListStore }) {
               title={`Only ${name} ${value}: click for all`}
               onClick={() => store.unfilter(name)}
             >
-              <span class="iw-cut">{value}</span>
+              <span class="iw-cut">
+                <span class="iw-m">{name}</span> {value}
+              </span>
               <Icon name="close" className="s" />
             </button>
           ),

@@ -137,7 +137,7 @@ export function TaskRows({ store, host, form }: Props) {
 }
 
 /**
- * New tasks come in above: rows that somebody looks at or points to stay where they are. What the user
+ * New tasks come in above: rows that the user looks at or points to stay where they are. What the user
  * changes (search, order) begins at the top.
  */
 function useStillRows(store: TaskListStore, scroller: { current: HTMLElement | null }, layout: Layout): void {
@@ -305,6 +305,7 @@ function NoneFound({ store }: { store: TaskListStore }) {
   return (
     <div role="row">
       <div class="iw-empty" role="gridcell">
+        <Icon name="search" />
         <b>{query === "" ? "No such task" : `No task matches “${query}”`}</b>
         {store.loadingAll.value ? (
           <span>Loading all {formatCount(store.total.value)}…</span>

@@ -147,7 +147,7 @@ type KeyState =
   | { kind: "exists" }
   | { kind: "refused"; error: ServiceError };
 
-/** Takes a key and hands it to the host; nothing of it stays here. Asks before one is replaced. */
+/** Takes a key and passes it to the host; nothing of it stays here. Asks before one is replaced. */
 export function KeyForm({
   store,
   account,

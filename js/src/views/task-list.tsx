@@ -5,6 +5,7 @@ import { hasFiles } from "../list/acts";
 import type { TaskListStore } from "../list/store";
 import type { BackendName } from "../protocol";
 import { Banner, ErrorText } from "./banner";
+import { Icon } from "./icon";
 import { compareTicked } from "./task-list-hand";
 import { PanelFilters, PanelHead, TableFilters, TableHead } from "./task-list-head";
 import { type Form, TaskRows } from "./task-list-rows";
@@ -107,7 +108,7 @@ interface KeyContext extends TaskListProps {
   help(): void;
 }
 
-/** Keys that mean the same everywhere in the list, as long as nobody types. */
+/** Keys that mean the same everywhere in the list, unless the user types. */
 function onKey(event: KeyboardEvent, { store, host, search, help }: KeyContext): void {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   const { target } = event;
@@ -149,28 +150,29 @@ function Trouble({ store, host }: TaskListProps) {
   const error = store.error.value ?? stale?.error ?? null;
   if (error === null) return null;
   const isRefused = error.type === "AuthenticationError" || error.type === "ConfigurationError";
+  const isTable = host.layout === "table";
+  const look = isTable ? "iw-b" : "iw-link";
+  const actions = (
+    <>
+      <button type="button" class={look} onClick={() => void store.refresh(true)}>
+        {isTable && <Icon name="refresh" className="s" />}
+        Retry now
+      </button>
+      {isRefused && host.account !== undefined && (
+        <button type="button" class={look} onClick={() => store.askForKey()}>
+          Set API key
+        </button>
+      )}
+    </>
+  );
   return (
-    <Banner tone="warn" icon="warn">
-      <ErrorText error={isRefused ? error : { ...error, hint: "" }} />
-      <br />
+    <Banner tone="warn" icon="warn" actions={actions}>
+      <ErrorText error={isRefused ? error : { ...error, hint: "" }} /> {!isTable && <br />}
       <span class="more">
         {ageWords(store)}
         {isRefused ? " It goes on by itself with a new key." : ` ${nextTry(store)}`}
       </span>
-      <br />
-      <button type="button" class="iw-link" onClick={() => void store.refresh(true)}>
-        Retry now
-      </button>
-      {isRefused && host.account !== undefined && <NewKey store={store} />}
     </Banner>
-  );
-}
-
-function NewKey({ store }: { store: TaskListStore }) {
-  return (
-    <button type="button" class="iw-link" onClick={() => store.askForKey()}>
-      Set API key
-    </button>
   );
 }
 

@@ -10,7 +10,7 @@ interface WithPartsProps {
   /** Who sends the parts. */
   peer: Connection["peer"];
   children: (parts: Parts) => ComponentChildren;
-  /** What does without the parts until they are there; else it is said what keeps them. */
+  /** Shown while the parts load; without it, and after a second, a text states what delays them. */
   meanwhile?: ComponentChildren;
   /** Gives up what failed, where nothing else closes it. */
   close?: () => void;
@@ -21,9 +21,9 @@ export function WithParts({ peer, children, meanwhile, close }: WithPartsProps) 
   useEffect(() => void loadParts(), []);
   const state = partsState.value;
   if (state.kind === "ready") return <>{children(state.parts)}</>;
-  if (meanwhile !== undefined) return <>{meanwhile}</>;
   if (state.kind === "failed") return <Failed error={state.error} close={close} />;
   const isWaiting = state.kind === "loading" && state.waiting;
+  if (meanwhile !== undefined && !isWaiting) return <>{meanwhile}</>;
   return (
     <p class="iw-waiting part" role="status" aria-busy="true">
       {isWaiting ? `Waiting for the ${peer}: it is busy.` : "Loading…"}

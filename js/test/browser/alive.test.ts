@@ -111,7 +111,7 @@ test.each(["restarting", "autorestarting", "terminating", "dead"])(
   },
 );
 
-test("a model that has lost its comm is gone, whatever the session says", async () => {
+test("a model that has lost its comm is gone, whatever the session reports", async () => {
   tell(true);
   const gone = whenGone(null, KEY, stop.signal);
   tell(true, "f".repeat(32));

@@ -87,6 +87,76 @@ describe("tree", () => {
   });
 });
 
+describe("after a reload of the page", () => {
+  /** Rows, with how far each is open and ticked. */
+  const shown = () =>
+    [...page.el.querySelectorAll<HTMLElement>(".iw-space > .iw-fr:not([hidden])")]
+      .sort((a, b) => Number(a.dataset.row) - Number(b.dataset.row))
+      .map((row) => [row.dataset.row, row.ariaExpanded, row.querySelector(".iw-ck")?.ariaChecked]);
+
+  async function scrollTo(top: number): Promise<void> {
+    const scrolled = new Promise((resolve) => grid().addEventListener("scroll", resolve, { once: true }));
+    grid().scrollTop = top;
+    await scrolled;
+  }
+
+  test("folders, ticks and the place in the list are as they were", async () => {
+    await open();
+    grid().focus();
+    await page.press("{ArrowDown}{ArrowRight}{ArrowRight} {ArrowDown}{ArrowDown} ");
+    await expect.poll(() => page.text(".iw-tools .opt")).toContain("4 of 206");
+    await scrollTo(40);
+    await expect.poll(() => page.row(1).ariaExpanded).toBe("true");
+    const before = { rows: shown(), top: grid().scrollTop };
+    window.dispatchEvent(new PageTransitionEvent("pagehide"));
+
+    page.el.remove(); // gone without a word, as with the page
+    await open();
+
+    await expect.poll(() => ({ rows: shown(), top: grid().scrollTop })).toEqual(before);
+    expect(before.top).toBe(40);
+    expect(page.text(".iw-tools .opt")).toContain("4 of 206");
+    await expect.poll(() => page.calls("outputs.select")).toMatchObject([{ count: 206 }]);
+  });
+
+  test("search and sort are as they were, and ticks of an archive that has changed are not", async () => {
+    await open();
+    page.find("input").focus();
+    await page.press("water");
+    await expect.poll(() => page.text(".iw-tools .opt")).toMatch(/found/);
+    grid().focus();
+    await page.press("{Control>}a{/Control}");
+    page.button("Size").click();
+    await expect.poll(() => page.has("[aria-sort=descending]")).toBe(true);
+    const before = page.rows;
+    page.close();
+
+    const changed = structuredClone(outputsList);
+    for (const { message } of changed.messages) {
+      if (message.kind === "result") Object.assign(message.result ?? {}, { revision: "0f0f0f0f" });
+    }
+    page = new MonitorPage([taskSuccess, changed], {});
+    await expect.poll(() => page.rows).toEqual(before);
+
+    expect(page.find<HTMLInputElement>("input").value).toBe("water");
+    expect(page.has("[aria-sort=descending]")).toBe(true);
+    expect(page.text(".iw-tools .opt")).toContain("None of 206");
+    expect(page.calls("outputs.select")).toEqual([]);
+  });
+
+  test("another tab of the view and back: the list is where it was", async () => {
+    await open();
+    grid().focus();
+    await page.press("{ArrowDown}{ArrowRight}");
+    await scrollTo(56);
+    page.find("[data-tab=details]").click();
+    await expect.poll(() => page.has(".iw-grid")).toBe(false);
+    page.find("[data-tab=files]").click();
+    await expect.poll(() => page.has(".iw-grid")).toBe(true);
+    expect(grid().scrollTop).toBe(56);
+  });
+});
+
 describe("local copies and downloads", () => {
   test("what is in the target folder already is shown", async () => {
     await open([outputsCheck]);
@@ -96,7 +166,7 @@ describe("local copies and downloads", () => {
     expect(page.text(".iw-foot .iw-path")).toContain("results/inductiva_output");
   });
 
-  test("a view that comes in the middle of a download knows what was verified before", async () => {
+  test("a view opened in the middle of a download shows what was verified before", async () => {
     await open([outputsState]);
     await page.press("l");
     page.find("[aria-label=List]").click();
@@ -108,7 +178,7 @@ describe("local copies and downloads", () => {
       .poll(() => page.calls("outputs.pause"))
       .toEqual([{ download_id: "8c1f0a3b5d7e9f20", paused: true }]);
     page.connection.play();
-    await expect.poll(() => page.hasButton("Go on")).toBe(true);
+    await expect.poll(() => page.hasButton("Resume")).toBe(true);
     expect(page.text('[data-row="3"] .iw-loc')).toBe("Verified");
   });
 
@@ -220,7 +290,7 @@ describe("preview", () => {
     expect(data.some((value) => value > 0)).toBe(true);
   });
 
-  test("a picture says its size", async () => {
+  test("a picture shows its size", async () => {
     await look(previewImage);
     await expect.poll(() => page.text(".iw-pvfacts")).toContain("160 × 100 pixels");
   });
@@ -233,7 +303,7 @@ describe("preview", () => {
     expect((window as { hacked?: number }).hacked).toBeUndefined();
   });
 
-  test("a picture beyond the limit: said in words", async () => {
+  test("a picture beyond the limit: stated in words", async () => {
     await look(previewImageLarge);
     await expect.poll(() => page.text(".iw-preview")).toContain("up to 8.0 MB are shown");
   });

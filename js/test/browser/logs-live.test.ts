@@ -62,7 +62,7 @@ function end(shown: MonitorPage, logs: Record<string, MadePart[]>): void {
 }
 
 describe("the log of a running task", () => {
-  test("shows both logs as they come, told apart by label, and each alone", async () => {
+  test("shows both logs as they come, distinguished by label, and each alone", async () => {
     const [shown, feed] = await follow();
     expect(shown.text(".iw-empty b")).toBe("Connecting to the machine…");
     feed.become("following");
@@ -82,7 +82,7 @@ describe("the log of a running task", () => {
     await expect.poll(() => lines(shown).length).toBe(2);
   });
 
-  test("keeps to its end until somebody scrolls up, and goes on by the button", async () => {
+  test("keeps to its end until the user scrolls up, and goes on by the button", async () => {
     const [shown, feed] = await follow();
     feed.write("stdout.txt", madeLines(500));
     await expect.poll(() => seen(shown).at(-1)).toBe(madeLines(1, 499)[0]);
@@ -148,7 +148,7 @@ describe("the log of a running task", () => {
     expect(isAtEnd(shown)).toBe(true);
   });
 
-  test("holds little while it is paused for long, and says what it let go", async () => {
+  test("holds little while it is paused for long, and reports what it dropped", async () => {
     const [shown, feed] = await follow();
     feed.write("stdout.txt", madeLines(10));
     await expect.poll(() => lines(shown).length).toBe(10);
@@ -173,7 +173,7 @@ describe("the log of a running task", () => {
     expect(getComputedStyle(shown.find(".ln.note span")).fontStyle).toBe("italic");
   });
 
-  test("says what was too much to be sent", async () => {
+  test("reports what was too much to be sent", async () => {
     const [shown, feed] = await follow();
     feed.write("stdout.txt", ["one"]);
     feed.write("stdout.txt", ["two"], 1234);
@@ -234,7 +234,7 @@ describe("the log of a running task", () => {
     await expect.poll(() => shown.text(".iw-empty b")).toBe("Connecting to the machine…");
   });
 
-  test("keeps its text when the connection is lost for good, and says so below", async () => {
+  test("keeps its text when the connection is lost for good, and reports that below", async () => {
     const [shown, feed] = await follow();
     feed.write("stdout.txt", ["one"]);
     await expect.poll(() => lines(shown)).toEqual(["out|one"]);

@@ -12,6 +12,7 @@ import taskRunning from "../../../tests/golden/protocol/task-running.json";
 import taskSuccess from "../../../tests/golden/protocol/task-success.json";
 import { ServiceFailure } from "../../src/connection";
 import { gunzip, unpackListing } from "../../src/files/listing";
+import { LINE_HEIGHT } from "../../src/logs/model";
 import type { FileListing } from "../../src/protocol";
 import { cutLogs, type MadePart, serveLogs, serveMeasures, solverLog } from "../logs";
 import { fromBase64 } from "../replay-connection";
@@ -71,15 +72,27 @@ function listed(transcript: {
 
 describe("logs", () => {
   test("of more than 64 MB say how much of them can be read here, and where the rest is", async () => {
-    const shown = open([taskSuccess, detailsSuccess, outputsList]);
-    serveLogs(shown.connection, { "stdout.txt": [{ text: "Time = 1\n" }], "stderr.txt": [{ text: "" }] });
+    const shown = open([taskSuccess, detailsSuccess, outputsList, downloadDone]);
+    const text = Array.from({ length: 1000 }, (_, i) => `Time = ${i}\n`).join("");
+    serveLogs(shown.connection, { "stdout.txt": [{ text }], "stderr.txt": [{ text: "" }] });
     cutLogs(shown.connection, 131_400_000);
     await openTab(shown, "logs");
 
     await expect
       .poll(() => shown.el.querySelector(".iw-cut-note")?.textContent?.replaceAll("\u00a0", " "))
-      .toBe("The first 64.0 MB of 131.4 MB can be shown here. Download stdout.txt for the rest.");
-    await expect.poll(() => shown.has("[aria-label='Download stdout.txt']")).toBe(true);
+      .toBe(
+        "64.0 of 131.4 MB can be read and searched here: the beginning and the end. " +
+          "Download stdout.txt for the rest.",
+      );
+    await expect.poll(() => lines(shown).at(-1)).toEqual([1_235_567, "Time = 999"]);
+    shown.find(".iw-logs").scrollTop = 490 * LINE_HEIGHT;
+    await expect
+      .poll(() => shown.el.querySelector(".ln.note")?.textContent)
+      .toBe("1,234,567 lines (67.4\u00a0MB) left out · Download the log");
+    await expect.poll(() => lines(shown)).toContainEqual([500, "Time = 499"]);
+    await expect.poll(() => lines(shown)).toContainEqual([1_235_068, "Time = 500"]);
+    shown.find(".ln.note button").click();
+    await expect.poll(() => shown.calls("outputs.download")).toHaveLength(1);
   });
 
   test("have tab stops every eight letters, as in a terminal", async () => {
@@ -122,6 +135,20 @@ describe("logs", () => {
     const line = shown.find(".ln.hit").getBoundingClientRect();
     expect(line.top).toBeGreaterThan(pane.top);
     expect(line.bottom).toBeLessThan(pane.bottom);
+  });
+
+  test("an error after what is left out is in sight, with its number in the file", async () => {
+    const text = `${solverLog(3000)}--> FOAM FATAL ERROR: it broke\nlast words\n`;
+    const shown = open([taskFailed, detailsFailed], { taskId: FAILED });
+    serveLogs(shown.connection, { "stdout.txt": [{ command: "solve", exit_code: 1, text }] });
+    cutLogs(shown.connection, 131_400_000);
+    await openTab(shown, "logs");
+
+    await expect.poll(() => shown.has(".ln.hit.bad")).toBe(true);
+    expect(shown.text(".ln.hit.bad > span")).toBe("--> FOAM FATAL ERROR: it broke");
+    const number = 2 + text.split("\n").length - 2 + 1_234_567;
+    expect(shown.text(".ln.hit.bad > i")).toBe(String(number));
+    expect(lines(shown).at(-1)).toEqual([number + 1, "last words"]);
   });
 
   test("100,000 lines: few are on the page, few are fetched, each is reached", async () => {
@@ -240,7 +267,7 @@ describe("logs", () => {
     expect("hurt" in window).toBe(false);
   });
 
-  test("empty, none, running and unreadable ones are told as such", async () => {
+  test("empty, none, running and unreadable ones are reported as such", async () => {
     let shown = await openLogs({ "stdout.txt": [{ text: "" }] });
     expect(shown.text(".iw-empty b")).toBe("stdout.txt is empty");
     shown.close();
@@ -266,7 +293,7 @@ describe("logs", () => {
 });
 
 describe("machine", () => {
-  test("tells large values and draws a line for each measure", async () => {
+  test("shows large values and draws a line for each measure", async () => {
     const shown = open([taskSuccess, detailsSuccess, machineMetrics]);
     await openTab(shown, "machine");
     await expect.poll(() => shown.el.querySelectorAll(".iw-ch .l").length).toBe(3);
@@ -281,7 +308,7 @@ describe("machine", () => {
     expect(shown.el.querySelectorAll(".iw-vh tbody tr").length).toBe(3);
   });
 
-  test("single values are told by keys, in all charts at once", async () => {
+  test("keys show single values, in all charts at once", async () => {
     const shown = open([taskSuccess, detailsSuccess, machineMetrics]);
     await openTab(shown, "machine");
     await expect.poll(() => shown.has(".iw-plot[role=slider]")).toBe(true);
@@ -294,7 +321,7 @@ describe("machine", () => {
     await expect.poll(() => shown.text(".iw-ch:nth-child(2) small")).toBe("peak");
   });
 
-  test("one sample is shown, none is told", async () => {
+  test("one sample is shown, the absence of any is reported", async () => {
     let shown = open([taskSuccess, detailsSuccess]);
     serveMeasures(shown.connection, [0.5], [{ name: "cpu", kind: "cpu", values: [50] }]);
     await openTab(shown, "machine");

@@ -133,13 +133,13 @@ describe("phases", () => {
     await expect.poll(() => phases()[3], { timeout: 3000 }).toMatch(/^interFoam 14 min 0\d s$/);
   });
 
-  test("below 360 px one line tells the present one", async () => {
+  test("below 360 px one line shows the present one", async () => {
     await open([taskRunning, detailsRunning], { width: 280 });
     await expect.poll(() => page.text(".iw-now")).toMatch(/^interFoam1[12] min \d\d s$/);
     expect(page.find(".iw-ph > b").offsetParent).toBe(null);
   });
 
-  test("old knowledge: dashed, since when, not known", async () => {
+  test("old data: dashed, since when, shown as unknown", async () => {
     await open([taskStale, detailsStale]);
     await expect.poll(() => page.has(".iw-ph.unsure")).toBe(true);
     expect(page.text(".iw-ph.unsure")).toMatch(/interFoam ?since .*, now unknown/);
@@ -183,7 +183,7 @@ describe("facts", () => {
     expect(page.text(".iw-usual")).toBe("Usually 18 min 30 s for OpenFOAM on c2-standard-4");
   });
 
-  test("no price is shown of old knowledge or of an ended task", async () => {
+  test("no price is shown with old data or of an ended task", async () => {
     await open([taskStale, detailsRunning]);
     expect(page.facts["Cost then"]).toBe("US$ 0.11");
     page.close();
@@ -229,7 +229,7 @@ describe("a failed end", () => {
     await expect.poll(() => page.has(".iw-tabpanel.logs")).toBe(true);
   });
 
-  test("a kill by the user is told without alarm", async () => {
+  test("a kill by the user is reported without alarm", async () => {
     await open([taskKill, detailsKilled, outputsList]);
     page.button("Kill task").click();
     await expect.poll(() => page.hasButton("Keep running")).toBe(true);
@@ -242,7 +242,7 @@ describe("a failed end", () => {
     expect(page.has(".iw-tail")).toBe(false);
   });
 
-  test("without details the service's own words are told", async () => {
+  test("without details the service's own words are shown", async () => {
     await open([taskFailed], FAILED);
     await expect.poll(() => page.has(".iw-ban")).toBe(true);
     expect(page.banner).toContain("interFoam was stopped by a floating point exception");
@@ -359,7 +359,7 @@ describe("menu and keys", () => {
     await page.press("?");
     await expect.poll(() => page.has("[role=dialog]")).toBe(true);
     for (const [key, does] of KEY_HELP.flatMap(({ keys }) => keys)) {
-      expect(page.text("[role=dialog]")).toContain(`${key}${does}`);
+      expect(page.text("[role=dialog]")).toContain(key.replaceAll(" ", "") + does);
     }
     expect((active() as HTMLElement).ariaLabel).toBe("Close");
     expect(page.find(".iw-all").inert).toBe(true);
@@ -443,7 +443,7 @@ test("two views of one model tick the same files, also one that is opened later"
   await expect.poll(() => ticked(page)).toBe(0);
 });
 
-test("a change is said once", async () => {
+test("a change is announced once", async () => {
   await open([taskQueued, detailsQueued], { taskId: "67iubpw0t3k9x2vd8qsy5mcn4" });
   const said: string[] = [];
   const live = page.find("[aria-live=polite]");

@@ -101,7 +101,7 @@ describe("state of a task", () => {
     expect(page.has(".iw-sk")).toBe(false);
   });
 
-  test("no outputs: said so, and nothing is asked for", async () => {
+  test("no outputs: reported, and nothing is asked for", async () => {
     open([taskNoOutputs]);
     await expect.poll(() => page.has(".iw-empty")).toBe(true);
     expect(page.text(".iw-empty")).toContain("This task has no output files");
@@ -171,7 +171,7 @@ describe("kill", () => {
     expect(page.text("[role=status].iw-vh")).toBe("The task had already ended.");
   });
 
-  test("says that it waits while the kernel is busy", async () => {
+  test("shows that it waits while the kernel is busy", async () => {
     open([taskKill], { hold: ["task.kill"] });
     await expect.poll(() => page.hasButton("Kill task")).toBe(true);
     page.button("Kill task").click();
@@ -210,7 +210,7 @@ describe("files", () => {
     expect(page.hasButton("All")).toBe(false);
   });
 
-  test("Python hears what is ticked, once the user pauses", async () => {
+  test("Python is notified of what is ticked, once the user pauses", async () => {
     await openFiles();
     for (const row of [0, 1, 2]) page.row(row).click();
     await expect
@@ -269,7 +269,7 @@ describe("files", () => {
     await expect.poll(() => page.rows[0]).toBe("stderr.txt");
   });
 
-  test("a search without a hit says so and offers the way back", async () => {
+  test("a search without a hit reports it and offers the way back", async () => {
     await openFiles();
     page.find("input").focus();
     await page.press("velocity");
@@ -340,7 +340,7 @@ describe("download", () => {
     await expect.poll(() => page.has(".iw-ban")).toBe(false);
   });
 
-  test("cancel waits for the service, then says what stays", async () => {
+  test("cancel waits for the service, then reports what stays", async () => {
     await start(downloadCancelled);
     page.connection.play(2);
     page.button("Cancel").click();
@@ -361,9 +361,34 @@ describe("download", () => {
     await expect.poll(() => page.text(".iw-foot .say")).toContain("Waiting for the kernel…");
     expect(page.button("Download 1 file").disabled).toBe(false);
   });
+
+  test("without a connection: off, and why", async () => {
+    await openFiles();
+    page.connection.disconnect();
+    await expect.poll(() => page.text(".iw-foot .say")).toBe("Not connectedRun the cell again to download.");
+    expect(page.find<HTMLButtonElement>(".iw-foot .acts button").disabled).toBe(true);
+  });
 });
 
 describe("room", () => {
+  test("a long status word takes it from the id, not from the name, and not from the menu", async () => {
+    open([taskStale], { width: 480 });
+    await expect.poll(() => page.badge).toBe("Was In Progress");
+    const name = page.find(".iw-title h3");
+    expect(name.scrollWidth).toBe(name.clientWidth);
+    expect(page.find(".iw-id").scrollWidth).toBeGreaterThan(page.find(".iw-id").clientWidth);
+
+    page.el.style.width = "200px";
+    await expect
+      .poll(() => page.find(".iw-asof").getBoundingClientRect().top)
+      .toBeGreaterThan(page.find(".iw-badge").getBoundingClientRect().bottom - 1);
+    const [badge, menu] = [".iw-badge", ".iw-side .iw-pop"].map((one) =>
+      page.find(one).getBoundingClientRect(),
+    );
+    expect(Math.abs(middle(badge) - middle(menu))).toBeLessThan(1);
+    expect(badge?.right).toBeLessThanOrEqual(menu?.left ?? 0);
+  });
+
   test.each([280, 359, 480, 700, 1200])("nothing spills over at %i px", async (width) => {
     open([taskSuccess, outputsList], { width });
     await expect.poll(() => page.rows.length).toBeGreaterThan(0);
@@ -419,3 +444,7 @@ test("in a page that runs from right to left the view looks the same", async () 
   expect(before.length).toBeGreaterThan(10);
   expect(places()).toEqual(before);
 });
+
+function middle(box: DOMRect | undefined): number {
+  return ((box?.top ?? 0) + (box?.bottom ?? 0)) / 2;
+}

@@ -57,7 +57,7 @@ function expectTextOnly(root: HTMLElement): void {
   expect(asked.filter((name) => /:9\/|\/x(["?#]|$)/.test(name))).toEqual([]);
 }
 
-/** What each of these elements must show or tell: every payload as it is. */
+/** What each of these elements must show or announce: every payload as it is. */
 const SURFACES: Record<string, Record<string, string>> = {
   running: { head: "h3", facts: ".iw-facts", phases: ".iw-phases", badge: ".iw-badge" },
   "kill-question": { question: ".iw-ban" },
@@ -81,7 +81,7 @@ const SURFACES: Record<string, Record<string, string>> = {
   "panel-stale": { reason: ".iw-ban" },
 };
 
-/** Everything an element says: its text, what it tells on hover, and to those who cannot see it. */
+/** All texts of an element: its content, its tooltips, and what screen readers announce. */
 function said(element: Element): string {
   const within = [element, ...element.querySelectorAll("*")];
   const told = within.flatMap((one) =>

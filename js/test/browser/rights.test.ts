@@ -6,7 +6,7 @@ import { ServiceFailure } from "../../src/connection";
 import type { MonitorOptions } from "../../src/monitor/store";
 import { MonitorPage, standStill } from "./page";
 
-/* What a host takes away from a monitor, and a monitor that nobody answers for any more. */
+/* What a host takes away from a monitor, and a monitor whose calls are no longer answered. */
 
 let page: MonitorPage;
 
@@ -48,7 +48,7 @@ const CHANGED = {
   retryable: false,
 };
 
-test("another account: said once, with the one step that helps, until it is the old one again", async () => {
+test("another account: stated once, with the step that helps, until it is the old one again", async () => {
   const reload = vi.fn();
   open([taskRunning], { reload });
   await expect.poll(() => page.badge).toBe("In Progress");

@@ -33,18 +33,18 @@ test("the card is there at once, with what is known and the room of the live vie
 
   expect(el.querySelector(".iw-badge")?.textContent).toBe("Success");
   expect(el.textContent).toContain("3 min 12 s");
-  expect(el.textContent).toMatch(/128 files, 262\.0\sKB/);
+  expect(el.textContent).toMatch(/Files128, 262\.0\sKB/);
   expect(el.querySelector("[aria-busy=true]")).not.toBeNull();
   expect(el.getBoundingClientRect().height).toBe(330 + 13 * 28);
 });
 
-test("a task that had not ended is told of in the past tense", () => {
+test("a task that had not ended is described in the past tense", () => {
   const el = paint({ ...SAVED, status: "computation-started", isTerminal: false, outputFiles: null }, null);
   expect(el.querySelector(".iw-badge")?.textContent).toBe("Was In Progress");
   expect(el.getBoundingClientRect().height).toBe(442);
 });
 
-test("without a status the card says that it is not known", () => {
+test("without a status the card states that it is unknown", () => {
   const el = paint({ ...SAVED, status: null, computationSeconds: null, outputFiles: null, asOf: null }, null);
   expect(el.querySelector(".iw-badge")?.textContent).toBe("Not known");
 });

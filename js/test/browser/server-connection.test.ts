@@ -1,10 +1,13 @@
 import { ServerConnection as Server } from "@jupyterlab/services";
 import { afterEach, expect, test, vi } from "vitest";
 import troubleshooting from "../../../docs/troubleshooting.md?raw";
+import type { Connection } from "../../src/connection";
 import type { Backends } from "../../src/lab/account";
 import { decodeFrame, encodeFrame } from "../../src/lab/frame";
+import { RunningCount } from "../../src/lab/running";
 import { ServerConnection } from "../../src/lab/server-connection";
 import { mountTaskList } from "../../src/list/mount";
+import { MonitorStore } from "../../src/monitor/store";
 
 /** A Jupyter server of a few lines: what was asked, and a stream that the test feeds. */
 class FakeServer {
@@ -12,7 +15,7 @@ class FakeServer {
   readonly subscribed: string[][] = [];
   readonly calls: Record<string, unknown>[] = [];
   isUp = true;
-  /** Whether the package is beside it; without, it knows no such address. */
+  /** Whether the package is beside it; without, there is no such address. */
   isInstalled = true;
   subscribeStatus = 200;
   account = "a1";
@@ -21,6 +24,11 @@ class FakeServer {
   minInterval = 0;
   readonly posted: unknown[] = [];
   refusal: Response | null = null;
+  /** Lists of topics arrive when they are let through. */
+  isSlow = false;
+  readonly onTheWay: (() => void)[] = [];
+  /** Streams that the page has let go. */
+  left = 0;
 
   readonly fetch = async (input: RequestInfo | URL): Promise<Response> => {
     const request = input as Request;
@@ -30,6 +38,7 @@ class FakeServer {
     if (pathname.endsWith("/api/events")) return new Response(this.#stream());
     if (pathname.endsWith("/api/subscribe")) {
       const wish = (await request.json()) as { topics: string[]; min_interval_s: number };
+      if (this.isSlow) await new Promise<void>((resolve) => this.onTheWay.push(resolve));
       this.subscribed.push(wish.topics);
       this.minInterval = wish.min_interval_s;
       return new Response("{}", { status: this.subscribeStatus });
@@ -68,6 +77,9 @@ class FakeServer {
       start: (controller) => {
         this.streams.push(controller);
         controller.enqueue(new TextEncoder().encode('{"kind":"hello"}\n'));
+      },
+      cancel: () => {
+        this.left += 1;
       },
     });
   }
@@ -109,7 +121,7 @@ test("a server that cannot be reached is named", async () => {
   });
 });
 
-test("where the package is missing beside the server, the panel says what to do", async () => {
+test("where the package is missing beside the server, the panel states what to do", async () => {
   const server = new FakeServer();
   server.isInstalled = false;
   const el = document.createElement("div");
@@ -138,7 +150,7 @@ test("one stream serves all topics of the page and ends with the last of them", 
   await expect.poll(() => server.streams).toHaveLength(1);
 });
 
-test("after a broken stream it comes back, subscribes anew and tells of the gap", async () => {
+test("after a broken stream it reconnects, subscribes anew and reports the gap", async () => {
   const server = new FakeServer();
   connect(server);
   const onGap = vi.fn();
@@ -182,11 +194,75 @@ test("a refused topic does not break the stream for the others", async () => {
   expect(connection.connected.value).toBe(true);
 });
 
+test("a stream that cannot be used is let go: a browser has few connections to a server", async () => {
+  const server = new FakeServer();
+  server.subscribeStatus = 503;
+  connect(server);
+  connection.subscribe("tasks", vi.fn());
+  await expect.poll(() => server.left).toBe(1);
+  expect(connection.connected.value).toBe(false);
+
+  server.subscribeStatus = 200;
+  await expect.poll(() => connection.connected.value, { timeout: 5000 }).toBe(true);
+  server.streams.at(-1)?.enqueue(new TextEncoder().encode("<html>\n"));
+  await expect.poll(() => server.left, { timeout: 5000 }).toBe(2);
+});
+
+test("an older list of topics that arrives after a newer one does not have the last word", async () => {
+  const server = new FakeServer();
+  connect(server);
+  connection.subscribe("one", vi.fn());
+  await expect.poll(() => server.subscribed.length).toBe(1);
+  server.isSlow = true;
+  connection.subscribe("two", vi.fn());
+  await expect.poll(() => server.onTheWay.length).toBe(1);
+  server.isSlow = false;
+  connection.subscribe("three", vi.fn());
+  await expect.poll(() => server.subscribed.at(-1)).toEqual(["one", "two", "three"]);
+
+  server.onTheWay[0]?.();
+
+  const lists = [["one"], ["one", "two", "three"], ["one", "two"], ["one", "two", "three"]];
+  await expect.poll(() => server.subscribed).toEqual(lists);
+});
+
+// ---- several tasks ----
+
+test("two tasks killed at the same time are two kills, one of them twice is one", async () => {
+  const server = new FakeServer();
+  connect(server);
+  const stores = ["one", "two"].map((taskId) => new MonitorStore(connection, taskId));
+  await Promise.all([...stores, ...stores].map((store) => store.kill()));
+  for (const store of stores) store.dispose();
+  expect(server.calls.map(({ params }) => params)).toEqual([{ task_id: "one" }, { task_id: "two" }]);
+});
+
+test("a backend that has gone counts no tasks, though its answer comes later", async () => {
+  const server = new FakeServer();
+  connect(server);
+  const answers: ((reply: object) => void)[] = [];
+  vi.spyOn(connection, "forBackend").mockReturnValue({
+    call: () => new Promise((resolve) => answers.push(resolve as never)),
+    subscribe: () => () => {},
+  } as unknown as Connection);
+  const running = new RunningCount(connection);
+  await expect.poll(() => answers.length).toBe(2);
+  const reply = { result: { tasks: [{ is_terminal: false }], total: 1 }, buffers: [] };
+  answers[1]?.(reply);
+  await expect.poll(() => running.count.value).toBe(1);
+
+  running.dispose();
+  answers[0]?.(reply);
+  await Promise.resolve();
+
+  expect(running.count.value).toBe(0);
+});
+
 // ---- several backends ----
 
 const CARD = { id: "b2", name: "local engine" };
 
-test("a call for a backend says which one, and whose", async () => {
+test("a call for a backend states which one, and whose", async () => {
   const server = new FakeServer();
   connect(server);
   await connection.forBackend(CARD).call("task.get", { task_id: "t" });
@@ -236,7 +312,7 @@ test("what was opened for the default backend keeps to the one that it was then"
   ]);
 });
 
-test("how often the server looks is said with the topics, and again when it changes", async () => {
+test("how often the server looks is sent with the topics, and again when it changes", async () => {
   const server = new FakeServer();
   connect(server);
   connection.subscribe("tasks", vi.fn());
@@ -282,7 +358,7 @@ test("who leaves before the backends are known listens to nothing", async () => 
   await expect.poll(() => server.subscribed).toEqual([["tasks"]]);
 });
 
-test("the server says when its backends have changed", async () => {
+test("the server announces a change of its backends", async () => {
   const server = new FakeServer();
   connect(server);
   connection.subscribe("tasks", vi.fn());
@@ -310,7 +386,7 @@ test("a key goes to the server and is asked about before it replaces another one
   ]);
 });
 
-test("what the server says against a key is said to the user", async () => {
+test("the server's reason for refusing a key is shown to the user", async () => {
   const server = new FakeServer();
   connect(server);
   const error = { type: "ConfigurationError", message: "No key.", hint: "Copy it.", retryable: false };

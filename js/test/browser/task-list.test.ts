@@ -151,7 +151,7 @@ test("no answer: open tasks go to the past tense, ended ones keep their truth", 
   );
 });
 
-test("a lost connection is said, and the rows stay", async () => {
+test("a lost connection is reported, and the rows stay", async () => {
   await open([tasksList]);
   connection.disconnect();
 
@@ -167,7 +167,7 @@ test("no tasks: what it is and how to get the first", async () => {
 
 // ---- search over all ----
 
-test("a search loads all tasks, says so meanwhile, and finds in all", async () => {
+test("a search loads all tasks, shows that meanwhile, and finds in all", async () => {
   await open([tasksList, tasksAll], { hold: "tasks.all" });
   type("dualsph");
   await expect.poll(() => text(el.querySelector(".iw-psec .iw-m"))).toBe("0 found in 10; loading all 214…");
@@ -194,7 +194,7 @@ test("chips count what is there, and say so until it is all", async () => {
   await expect.poll(rows).toEqual(["OpenFOAM | 1 h 02 min | Spot Reclaimed · US$ 1.31"]);
 });
 
-test("when all cannot be loaded, the search says what it covers", async () => {
+test("when all cannot be loaded, the search states what it covers", async () => {
   await open([tasksList]);
   type("openfoam");
 
@@ -202,7 +202,7 @@ test("when all cannot be loaded, the search says what it covers", async () => {
   expect(rows()).toHaveLength(4);
 });
 
-test("a list that is cut short never says all", async () => {
+test("a list that is cut short never claims to be complete", async () => {
   await open([await listTranscript(makeTasks(300), 61_204)]);
   type("swash");
 
@@ -330,7 +330,7 @@ test("until the service agrees the rows say that they are being killed, no more"
   expect(rows()[1]).not.toContain("Killing…");
 });
 
-test("a server of another version is told above the rows as soon as it is known, and goes with it", async () => {
+test("a server of another version is reported above the rows as long as it runs", async () => {
   const server = signal<string | undefined>(VERSION);
   const place = {
     ...host,
@@ -367,7 +367,7 @@ test("read-only: nothing kills", async () => {
 
 // ---- download ----
 
-test("a download asks which files, says where to, and tells what failed", async () => {
+test("a download asks which files, states where to, and reports what failed", async () => {
   await open([tasksList, tasksDownload]);
   for (const index of [3, 4, 5]) row(index).querySelector<HTMLElement>(".bx")?.click();
   await expect.poll(() => el.querySelector(".iw-psel")).toBeTruthy();
@@ -386,11 +386,13 @@ test("a download asks which files, says where to, and tells what failed", async 
     });
   await expect.poll(() => el.querySelector(".iw-batch")).toBeTruthy();
   connection.play(3);
-  await expect.poll(() => text(el.querySelector(".iw-batch .say"))).toBe("1 of 3 tasks14.2 MB · 8.1 MB/s");
+  await expect
+    .poll(() => text(el.querySelector(".iw-batch .say")))
+    .toBe("1 of 3 tasks downloaded14.2 MB · 8.1 MB/s");
   connection.play();
   await expect
     .poll(() => text(el.querySelector(".iw-said")))
-    .toMatch(/^2 of 3 tasks downloaded in inductiva_output; 1 failed ?WhyGROMACS .*no stdout\.txt\.$/);
+    .toMatch(/^2 of 3 tasks downloaded to inductiva_output; 1 failed ?WhyGROMACS .*no stdout\.txt\.$/);
 });
 
 test("letters typed into a question are no commands", async () => {
@@ -430,7 +432,7 @@ test("a key is handed to the host, which is asked twice before one is replaced",
   expect(document.body.innerHTML).not.toContain("not-a-real-key");
 });
 
-test("a refused key says why", async () => {
+test("a refused key is reported with the reason", async () => {
   const account = accountWith([]);
   account.setKey.mockRejectedValue(new Error("That is no API key."));
   await open([tasksListNoKey], { rest: { account } });
@@ -475,7 +477,7 @@ test("several backends can be chosen from", async () => {
 
 // ---- what stays as it is ----
 
-test("a hidden panel asks and hears nothing, shown again it asks at once", async () => {
+test("a hidden panel sends no calls and gets no events; shown again it asks at once", async () => {
   const ticks = vi.spyOn(globalThis, "setInterval");
   const stops = vi.spyOn(globalThis, "clearInterval");
   await open([tasksList]);
@@ -547,7 +549,7 @@ test("who looks at the top sees new tasks come", async () => {
   expect(grid().scrollTop).toBe(0);
 });
 
-test("a change is said once", async () => {
+test("a change is announced once", async () => {
   await open([tasksList, tasksAll]);
   const said: string[] = [];
   const live = el.querySelector("[role=status].iw-vh") as HTMLElement;

@@ -17,8 +17,8 @@ import { listTranscript, makeTasks } from "../tasks";
 const ends: (() => void)[] = [];
 
 afterEach(() => {
-  sessionStorage.clear();
   for (const end of ends.splice(0).reverse()) end();
+  sessionStorage.clear();
 });
 
 function place(): HTMLElement {
@@ -91,7 +91,7 @@ test("two ticked tasks are compared: what differs is marked, and what is the sam
   expect(text).toContain("system/refineMeshDict" + "not there");
 });
 
-test("a comparison that fails says why and can be tried again", async () => {
+test("a comparison that fails is reported with the reason and can be tried again", async () => {
   const { el, connection } = await open([tasksList], { selected: [] });
   tick(el, 2);
   await expect.poll(() => el.querySelector("[title='Compare (C)']")).toBeTruthy();
@@ -144,8 +144,8 @@ test("search, chip and sort outlive a reload of the page, and that of this table
 });
 
 test("grouping outlives a reload, and what is kept is damaged without harm", async () => {
-  const kept = "inductiva-widgets:view:one";
-  sessionStorage.setItem(kept, JSON.stringify({ grouping: "project" }));
+  const kept = "inductiva-widgets:views";
+  sessionStorage.setItem(kept, JSON.stringify({ one: { grouping: "project" } }));
   const { el, table } = await open([tasksList, tasksAll], { memory: "one" });
   await expect.poll(() => el.textContent).toMatch(/\d of \d+ done/);
   table.dispose();
@@ -154,6 +154,40 @@ test("grouping outlives a reload, and what is kept is damaged without harm", asy
   const again = await open([tasksList], { memory: "one" });
 
   expect(again.el.textContent).toContain("Today");
+});
+
+test("what stands below the table outlives a reload, and takes no focus then", async () => {
+  const { el, table } = await open([tasksList, taskSuccess, detailsSuccess], { memory: "one" });
+  el.querySelector<HTMLElement>("[data-id]")?.click();
+  await expect.poll(() => el.querySelector(".iw-badge")).toBeTruthy();
+  const title = el.querySelector(".iw-under")?.textContent;
+  table.dispose();
+
+  const again = await open([tasksList, taskSuccess, detailsSuccess], { memory: "one" });
+
+  expect(again.el.querySelector(".iw-under")?.textContent).toBe(title);
+  expect(again.el.contains(document.activeElement)).toBe(false);
+  await expect.poll(() => again.connection.sent.map(({ method }) => method)).toContain("task.get");
+  again.el.querySelector<HTMLElement>("[aria-label^=Close]")?.click();
+  again.table.dispose();
+  const third = await open([tasksList], { memory: "one" });
+  expect(third.el.querySelector(".iw-under")).toBeNull();
+});
+
+test("a comparison outlives a reload", async () => {
+  const { el, table, connection } = await open([tasksList, tasksCompare], { memory: "one" });
+  tick(el, 2);
+  await expect.poll(() => el.querySelector("[title='Compare (C)']")).toBeTruthy();
+  el.querySelector<HTMLElement>("[title='Compare (C)']")?.click();
+  await expect.poll(() => el.querySelector(".iw-cmp")).toBeTruthy();
+  table.dispose();
+
+  const again = await open([tasksList, tasksCompare], { memory: "one" });
+
+  await expect.poll(() => again.el.querySelector(".iw-cmp")).toBeTruthy();
+  const compared = ({ sent }: ReplayConnection) =>
+    sent.find(({ method }) => method === "tasks.compare")?.params;
+  expect(compared(again.connection)).toEqual(compared(connection));
 });
 
 test("tasks that all came with the first list are grouped and found by their notes too", async () => {
@@ -191,7 +225,7 @@ test("an event about none of the chosen tasks leaves them", async () => {
   expect(rows(el)).toHaveLength(3);
 });
 
-test("two views of one table tick the same tasks, and Python is told once", async () => {
+test("two views of one table tick the same tasks, and Python is notified once", async () => {
   const model = new FakeModel({
     alive_key: "t1",
     last_n: 50,

@@ -36,7 +36,7 @@ test("a server without the route is not asked again", async () => {
   expect(ask).toHaveBeenCalledTimes(1);
 });
 
-test("nobody asks any more once it is disposed of", async () => {
+test("no call is sent once it is disposed of", async () => {
   const { ask, account } = asking(new Error("down"));
   await expect(account.known()).rejects.toThrow("down");
   account.dispose();

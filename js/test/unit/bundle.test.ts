@@ -1,11 +1,11 @@
 import { describe, expect, test } from "vitest";
-import { bundlesOf } from "../../bundle.mjs";
+import { bundlesOf, loader } from "../../bundle.mjs";
 import { gzip } from "../../src/files/listing";
 
 const BUDGET = 45_000; // bytes with gzip that a first paint may need
 
 const OF_A_TASK = ["logs/store.ts", "monitor/machine-store.ts", "logs/terminal.ts", "preview/vtk.ts"].concat(
-  ["details", "logs", "machine", "preview"].map((name) => `views/${name}.tsx`),
+  ["details", "download-bar", "logs", "machine", "preview"].map((name) => `views/${name}.tsx`),
 );
 const PARTS = {
   monitor: OF_A_TASK,
@@ -13,11 +13,19 @@ const PARTS = {
 };
 
 describe.each(["monitor", "table"] as const)("the bundles of a %s", async (kind) => {
-  const { first, parts } = await bundlesOf(kind);
+  const { first, parts, style } = await bundlesOf(kind);
 
   test("what paints first is small", async () => {
-    const { byteLength } = await gzip(new TextEncoder().encode(first.text));
-    expect(byteLength).toBeLessThanOrEqual(BUDGET);
+    const sizes = [first.text, await loader()].map(async (text) => {
+      const { byteLength } = await gzip(new TextEncoder().encode(text));
+      return byteLength;
+    });
+    const [code = 0, loading = 0] = await Promise.all(sizes);
+    expect(code + loading).toBeLessThanOrEqual(BUDGET);
+  });
+
+  test("menus have their look before the parts are there", () => {
+    expect(style.first).toContain(".iw .iw-menu button{");
   });
 
   test("there is one instance of each module: Preact and the stores are in the first bundle only", () => {

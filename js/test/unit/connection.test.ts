@@ -38,7 +38,7 @@ test("a call is a message, its result the answer, buffers are copied out of shar
   expect([...new Uint8Array(buffers[0] ?? new ArrayBuffer(0))]).toEqual([1, 2, 3]);
 });
 
-test("an error answer rejects with what the service said", async () => {
+test("an error answer rejects with the service's error", async () => {
   const answer = connection.call("task.get", { task_id: "t" });
   model.receive({ kind: "error", id: lastId(), error: ERROR });
   await expect(answer).rejects.toSatisfy(
@@ -46,7 +46,7 @@ test("an error answer rejects with what the service said", async () => {
   );
 });
 
-test("a call that nobody takes within a second is said to wait, until it is taken", () => {
+test("a call that is not taken within a second is reported as waiting, until it is taken", () => {
   const onWaiting = vi.fn();
   void connection.call("task.kill", { task_id: "t" }, { onWaiting });
   vi.advanceTimersByTime(999);
@@ -117,7 +117,7 @@ test("events reach every listener of their topic; the last one to leave unsubscr
   expect(model.sent.at(-1)?.message).toEqual({ kind: "unsubscribe", topic: "tasks" });
 });
 
-test("a gap in the revisions is told and subscribes anew", () => {
+test("a gap in the revisions is reported and subscribes anew", () => {
   const onGap = vi.fn();
   connection.subscribe("tasks", vi.fn(), onGap);
   for (const revision of [1, 2, 4]) model.receive({ kind: "event", topic: "tasks", revision, event: EVENT });

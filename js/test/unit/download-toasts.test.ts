@@ -20,7 +20,7 @@ const started = progress.find(({ state }) => state === "running") as DownloadPro
 const ended = progress.at(-1) as DownloadProgress;
 const SUCCESS = expect.objectContaining({ id: "toast", type: "success" });
 
-/** A connection whose service knows these downloads of the task. */
+/** A connection whose service reports these downloads of the task. */
 function connectionWith(downloads: DownloadProgress[]) {
   let hear: EventListener | null = null;
   let lose = () => {};
@@ -39,7 +39,7 @@ function connectionWith(downloads: DownloadProgress[]) {
 
 beforeEach(() => void vi.clearAllMocks());
 
-test("progress, then the end, which is told once", async () => {
+test("progress, then the end, which is reported once", async () => {
   const onEnd = vi.fn();
   const { connection, say, listens } = connectionWith([]);
   new DownloadToasts(onEnd).follow(connection, started);
@@ -53,7 +53,7 @@ test("progress, then the end, which is told once", async () => {
   expect(listens()).toBe(false);
 });
 
-test.each(PAYLOADS)("a toast tells %j as text of one message", async (payload) => {
+test.each(PAYLOADS)("a toast shows %j as text of one message", async (payload) => {
   const { connection, say } = connectionWith([]);
   new DownloadToasts(() => {}).follow(connection, started);
   const error = { type: "TransportError", message: payload, hint: payload, retryable: true };

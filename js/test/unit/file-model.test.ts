@@ -131,7 +131,7 @@ describe("tree", () => {
     expect(model.filesBelow(~folder(model, "0.05"))).toBe(1);
   });
 
-  test("folders open and close, and know what holds them", () => {
+  test("folders open and close, and each row gives its parent", () => {
     const model = treeOf(...NAMES);
     model.setOpen(~folder(model, "0.05"), true);
     model.setOpen(~folder(model, "0.05/uniform"), true);
@@ -294,7 +294,7 @@ describe("local copies", () => {
     expect([...local.undelivered].sort()).toEqual([1, 2]);
   });
 
-  test("a look into the folder does not undo what a download told", () => {
+  test("a check of the folder does not undo what a download reported", () => {
     const { local } = modelOf("a", "b", "c");
     local.apply([0, FileState.Verified]);
     local.setChecked([0, FileState.SameSize, 1, FileState.Same, 2, FileState.Differs]);

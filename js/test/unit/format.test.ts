@@ -81,7 +81,7 @@ test("a clock time names the day when it is not today", () => {
   expect(formatClock(new Date(2025, 2, 1).getTime(), now)).toBe("1 Mar 2025");
 });
 
-test("what ended lately is told relatively, older by date", () => {
+test("what ended lately has a relative time, older ends have a date", () => {
   const now = new Date(2026, 10, 21, 14, 2, 7).getTime();
   const ago = (seconds: number) => formatAgo(now - seconds * 1000, now);
   expect([3, 27, 130, 7300, 200_000].map(ago)).toEqual([

@@ -118,11 +118,29 @@ test("of a very long line a part is fetched, from either end", () => {
   expect(length).toBeLessThan(1 << 20);
 });
 
-test("more rows than a browser can place: the last ones are shown", () => {
-  const blocks = Array.from({ length: 1000 }, (_, i) => [i * 1000, 1000, 1000]).flat();
-  const [section] = model(part({ lines: 1_000_000, blocks })).sections;
+test("more rows than a browser can place: some in the middle are left out", () => {
+  const blocks = Array.from({ length: 1000 }, (_, i) => [i * 9000, 9000, 1000]).flat();
+  const log = model(part({ lines: 1_000_000, blocks }));
+  const section = log.sections[0] as Section;
+  const top = log.textTop(section);
 
-  expect(section?.skipped).toBe(200_000);
-  expect(section?.has(199_999)).toBe(false);
-  expect(section?.has(999_999)).toBe(true);
+  expect(section.lines).toBe(800_001);
+  expect(log.placeOf(199_999)?.top).toBe(top + 199_999 * LINE_HEIGHT);
+  expect(log.placeOf(999_999)?.top).toBe(top + 800_000 * LINE_HEIGHT);
+  expect(section.blocks[200]?.rows[0]?.text).toBe("200,000 lines (1.8\u00a0MB) left out");
+});
+
+test("lines that cannot be read are one row, and those after it keep their numbers", () => {
+  const blocks = [0, 1000, 50, 1000, -9000, 700, 10_000, 1000, 50];
+  const log = model(part({ line: 4, lines: 800, blocks }));
+  const section = log.sections[0] as Section;
+  const top = log.textTop(section);
+
+  expect(section.lines).toBe(101);
+  expect(log.placeOf(53)?.top).toBe(top + 49 * LINE_HEIGHT);
+  for (const line of [54, 400, 753]) expect(log.placeOf(line)).toMatchObject({ block: 1, row: 0 });
+  expect(log.placeOf(754)?.top).toBe(top + 51 * LINE_HEIGHT);
+  expect(log.lineAt(top + 100 * LINE_HEIGHT)).toBe(803);
+  const { wanted } = log.window(section, 0, 1e6);
+  expect(wanted).toEqual([section.blocks[0], section.blocks[2]]);
 });

@@ -73,14 +73,14 @@ test("every backend is listened to, and an account that changes is left", () => 
   expect(connection.listeners.size).toBe(0);
 });
 
-test("a notice is handed on once, with its backend, after the server said so", async () => {
+test("a notice is passed on once, with its backend, after the server confirmed it", async () => {
   const connection = new FakeConnection();
   const onNotice = follow(connection);
   connection.backends.value = listing(ONE, TWO);
   connection.tell("b2:c1", AWAY);
   expect(onNotice).not.toHaveBeenCalled();
   await expect.poll(() => onNotice.mock.calls).toEqual([[AWAY, TWO]]);
-  connection.tell("b2:c1", AWAY); // told again, e.g. after a broken stream
+  connection.tell("b2:c1", AWAY); // sent again, e.g. after a broken stream
   await expect.poll(() => connection.calls.length).toBe(2);
   expect(onNotice).toHaveBeenCalledTimes(1);
 });

@@ -102,6 +102,22 @@ describe("the strip of recorded tasks", () => {
     expect(words(segments(phases, patch))).toContain("prep: interFoam 12 min 11 s");
   });
 
+  test.each(["ttl-exceeded", "spot-instance-preempted"])(
+    "%s: cut off, which is no fault either",
+    (status) => {
+      const ended = { status, is_terminal: true };
+      const looks = [null, 143, 1].map((exit_code) => {
+        const [drawn] = segments([phase("command", 60, { state: "failed", exit_code })], ended);
+        return [drawn?.look, drawn?.mark];
+      });
+      expect(looks).toEqual([
+        ["cut", null],
+        ["cut", null],
+        ["bad", "close"],
+      ]);
+    },
+  );
+
   test("queued: waiting now, all to come", () => {
     expect(words(strip(taskQueued, detailsQueued))).toEqual([
       "prep: Input 4 s",
@@ -185,7 +201,7 @@ test("after a lost machine the commands are to come again", () => {
   ]);
 });
 
-test("without the service's phases the task's own stamps tell them", () => {
+test("without the service's phases they are derived from the task's own stamps", () => {
   const running = phasesOfSummary(result<TaskSummary>(taskRunning));
   expect(running.map(({ kind, state }) => `${kind} ${state}`)).toEqual([
     "waiting done",

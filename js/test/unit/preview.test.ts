@@ -65,7 +65,7 @@ describe("csv", () => {
 });
 
 describe("text", () => {
-  test("lines end as they may; a line that goes on says so", () => {
+  test("any kind of line end is read; a line that goes on is marked", () => {
     expect(linesOf("a\r\nb\rc\n", true).lines).toEqual(["a", "b", "c"]);
     expect(linesOf("a\nb", true).lines).toEqual(["a", "b…"]);
   });
@@ -91,10 +91,10 @@ describe("text", () => {
     expect(prettyJson(`"${"x".repeat(900_000)}"`)?.length).toBe(900_002);
   });
 
-  test("bytes in rows of sixteen", () => {
-    expect(hexLines(bytes("<b>ABCDEFGHIJKLM\0"))).toEqual([
-      "000000  3c 62 3e 41 42 43 44 45 46 47 48 49 4a 4b 4c 4d  <b>ABCDEFGHIJKLM",
-      "000010  00                                               .",
+  test("bytes in rows of eight", () => {
+    expect(hexLines(bytes("<b>ABCDE\0"))).toEqual([
+      "000000  3c 62 3e 41 42 43 44 45  <b>ABCDE",
+      "000008  00                       .",
     ]);
   });
 });

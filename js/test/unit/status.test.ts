@@ -21,6 +21,6 @@ describe("every status of the contract has the look of its group", () => {
   });
 });
 
-test("a status that nobody knows yet is shown as unknown", () => {
+test("an unknown status is shown as unknown", () => {
   expect(statusLook("moving-to-mars").icon).toBe("unknown");
 });

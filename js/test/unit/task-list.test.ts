@@ -85,7 +85,7 @@ test("a list that does not reach what was known leaves no hole behind it", () =>
 
 // ---- chips and search ----
 
-test("chips tell running from waiting, and what ended badly from what somebody stopped", () => {
+test("chips distinguish running from waiting, and what ended badly from what was stopped", () => {
   const waiting = makeTask({ ...RUNNING, status: "submitted" });
   const killed = makeTask({ status: "killed" });
   const lost = makeTask({ status: "spot-instance-preempted" });
@@ -149,7 +149,7 @@ test("days have the names that people use", () => {
   expect(titles(true)).toEqual(["Today", "Yesterday, Fri 20 Nov", "Wed 18 Nov", "2 Oct 2026"]);
 });
 
-test("a wide day says what it cost, unless the currencies differ", () => {
+test("a wide day shows what it cost, unless the currencies differ", () => {
   const euro = makeTask({ cost: { amount: 1, currency: "EUR", is_final: true } });
   const open = makeTask({ cost: { amount: 0.5, currency: "USD", is_final: false } });
 
@@ -181,7 +181,7 @@ test("tasks group by project and by a note", () => {
   expect(noteKeys(tasks)).toEqual(["case"]);
 });
 
-test("a group says how far it is", () => {
+test("a group shows how far it is", () => {
   const done = Array.from({ length: 8 }, () => makeTask({ computation_seconds: 840 }));
   const failed = makeTask({ status: "failed" });
   const running = makeTask({ ...RUNNING, computation_started_at: new Date(NOW).toISOString() });
@@ -254,13 +254,13 @@ test.each([
   [["killed", "killed", "killed", "killed", "already-ended"], "4 of 5 killed; 1 already finished", "warn"],
   [["pending", "killed"], "1 of 2 killed; kill of 1 asked, not confirmed yet", "warn"],
   [["failed", "killed"], "1 of 2 killed; 1 could not be killed", "err"],
-] as const)("%j is told as %s", (outcomes, text, tone) => {
+] as const)("%j is reported as %s", (outcomes, text, tone) => {
   const told = outcomes.map((outcome, i) => ({ task_id: String(i), outcome, error: null }));
 
   expect(killOutcome(told)).toMatchObject({ text, tone });
 });
 
-test("a download says what came and what did not", () => {
+test("a download reports what came and what did not", () => {
   const batch: BatchProgress = {
     batch_id: "b",
     state: "done",
@@ -277,7 +277,7 @@ test("a download says what came and what did not", () => {
 
   expect(downloadOutcome(batch).text).toBe("6 files of 3 tasks verified in inductiva_output");
   expect(downloadOutcome({ ...batch, state: "failed", failures: [{ task_id: "a", error }] }).text).toBe(
-    "2 of 3 tasks downloaded in inductiva_output; 1 failed",
+    "2 of 3 tasks downloaded to inductiva_output; 1 failed",
   );
   expect(downloadOutcome({ ...batch, state: "cancelled", tasks_done: 1 }).text).toBe(
     "Download cancelled; 1 of 3 tasks are in inductiva_output",

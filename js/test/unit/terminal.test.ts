@@ -37,7 +37,7 @@ for (const { about, text, rows } of golden) {
   });
 }
 
-test("rows know the line of the text that began them", () => {
+test("rows carry the line of the text that began them", () => {
   expect(renderTerminal("a\nb\n\x1b[2Ac\nd\ne\nf\n").map(({ text, line }) => [text, line])).toEqual([
     ["c", 0],
     ["d", 1],

@@ -7,7 +7,7 @@ test("the page's version is that of the package", () => {
   expect(VERSION).toBe(manifest.version);
 });
 
-test("an older server is told in the words of the documentation", () => {
+test("an older server is reported in the words of the documentation", () => {
   const told = versionTrouble("0.0.1", "0.0.2");
   const said = told?.message.replace("inductiva_widgets 0.0.1", "…").replace("0.0.2", "…");
 

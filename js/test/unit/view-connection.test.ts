@@ -29,7 +29,7 @@ function fakePage() {
   return { page: page as unknown as Connection, call, listeners };
 }
 
-test("files go below the folder of the view, and of no other method is it said", async () => {
+test("files go below the folder of the view, which no other method gets", async () => {
   const { page, call } = fakePage();
   const view = new ViewConnection(page, { mayAct: true, folder: () => "project" });
 
@@ -42,7 +42,7 @@ test("files go below the folder of the view, and of no other method is it said",
   ]);
 });
 
-test("a started download is told of", async () => {
+test("a started download is reported", async () => {
   const { page } = fakePage();
   const onDownload = vi.fn();
   const view = new ViewConnection(page, { ...ALL, onDownload });
@@ -64,7 +64,7 @@ test.each(["task.kill", "outputs.download", "outputs.cancel"] as const)(
   },
 );
 
-test("a view that nobody sees listens to nothing; seen again it asks for what it missed", () => {
+test("a hidden view listens to nothing; seen again it asks for what it missed", () => {
   const { page, listeners } = fakePage();
   const view = new ViewConnection(page, ALL);
   const onGap = vi.fn();
@@ -81,7 +81,7 @@ test("a view that nobody sees listens to nothing; seen again it asks for what it
   expect(onGap).toHaveBeenCalledTimes(1);
 });
 
-test("what is subscribed while nobody looks waits until somebody does", () => {
+test("a subscription of a hidden view waits until it is seen", () => {
   const { page, listeners } = fakePage();
   const view = new ViewConnection(page, ALL);
   view.setSeen(false);
