@@ -1,4 +1,4 @@
-"""Accounts: what tells two keys apart, and what a page may do about the key."""
+"""Accounts: marks that distinguish keys, and what a page may do about the key."""
 
 from __future__ import annotations
 
@@ -54,6 +54,7 @@ def _salt(path: Path) -> bytes:
         kept = path.read_bytes()
         if len(kept) == SALT_BYTES:
             return kept
+        path.write_bytes(made)  # the process that made the file died before it wrote
     return made
 
 
@@ -72,7 +73,7 @@ def set_key(text: object, *, replace: bool) -> None:
 
     Raises:
         KeyExistsError: There is another one, and `replace` is false.
-        UserInputError: It is no text.
+        UserInputError: It is not text.
         ConfigurationError: The environment rules, the text is no key, or the file cannot be
             written.
     """

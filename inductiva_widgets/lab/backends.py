@@ -1,4 +1,4 @@
-"""Backends: those that this server knows, and the way from what a page names to one of them."""
+"""The backends that this server knows, and how a page names one of them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from inductiva_widgets.api.config import Config
     from inductiva_widgets.service.events import Listener
 
-__all__ = ["Desk", "KnownBackends", "Place"]
+__all__ = ["Change", "Desk", "KnownBackends", "Place"]
 
 NAME_LIMIT = 60
 _TOPIC = re.compile(r"([0-9a-f]{1,64}):([0-9a-f]{0,64}):(.*)", re.DOTALL)
@@ -48,7 +48,7 @@ class Place:
         """The place that the header of a call names.
 
         Raises:
-            UserInputError: A field is no text.
+            UserInputError: A field is not text.
         """
         fields = [header.get(name) for name in ("backend", "account", "backend_name")]
         if not all(field is None or isinstance(field, str) for field in fields):
@@ -106,7 +106,7 @@ class Desk:
         }
 
     def close(self) -> None:
-        """Ends all subscriptions and downloads; tasks go on running."""
+        """Ends all subscriptions and downloads; tasks continue running."""
         self.notices.close()
         self.service.close()
         self.service.backend.close()
@@ -157,9 +157,9 @@ class KnownBackends:
         """What serves a place; looks around when it is not known yet. On workers only.
 
         Raises:
-            ConfigurationError: No key, and no engine that runs; or settings that cannot work.
+            ConfigurationError: No key, and no engine that runs; or invalid settings.
             UnknownBackendError: The server does not know this backend.
-            AccountChangedError: The backend has another key by now.
+            AccountChangedError: The backend has another key now.
         """
         found = self._get(place)
         if found is None:
@@ -188,10 +188,10 @@ class KnownBackends:
         return desk.subscribe(named[3], lambda message: send({**message, "topic": topic}))
 
     def look(self) -> None:
-        """Finds out anew which backends there are. Takes up to some seconds: on workers only.
+        """Looks up the backends again. Takes up to some seconds: on workers only.
 
         Raises:
-            ConfigurationError: Settings that cannot work; what was known stays.
+            ConfigurationError: Invalid settings; what was known stays.
         """
         looks = self._looks
         with self._looking:

@@ -90,25 +90,25 @@ class ServerState:
         self.known.set_least_pause(self.pages.least_pause_s())
 
     async def look_again(self) -> None:
-        """Finds out which backends there are by now."""
+        """Looks up the present backends."""
         with contextlib.suppress(InductivaWidgetsError):
             await self.run(self.known.look)
 
     def _changed(self, change: Change) -> None:
         """Called on a worker."""
         if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._tell, change)
+            self._loop.call_soon_threadsafe(self._notify, change)
 
-    def _tell(self, change: Change) -> None:
+    def _notify(self, change: Change) -> None:
         for stream in self.pages.all():
             if change.is_loss:
-                stream.close()  # the page comes back, and asks for everything anew
+                stream.close()  # the page comes back, and asks for everything again
             else:
-                stream.tell({"kind": "backends"})
+                stream.send({"kind": "backends"})
                 self._workers.submit(self._follow, stream)
 
     def _follow(self, stream: PageStream) -> None:
-        with contextlib.suppress(InductivaWidgetsError):  # pages were told when they asked
+        with contextlib.suppress(InductivaWidgetsError):  # pages got the error when they asked
             stream.follow(self.known)
 
 
@@ -173,7 +173,7 @@ class CallHandler(_Handler):
 
 
 def _may_have_moved(error: Exception) -> bool:
-    """Whether the engine may be elsewhere, or the key another one, by now."""
+    """Whether the engine may have moved, or the key may have changed, meanwhile."""
     if isinstance(error, AuthenticationError):
         return error.status_code == HTTPStatus.UNAUTHORIZED
     return isinstance(error, ServiceConnectionError)

@@ -1,8 +1,8 @@
-"""Notices: what happened to tasks while nobody looked, and ends of tasks that somebody waits for.
+"""Notices: what happened to tasks while nobody looked, and the ends of watched tasks.
 
-Each is told once, by one page: pages ask before they show a notice, and the first one may. What is
-known outlives the server, in a file for each backend and account. The service is asked for this
-only while a page listens.
+Each is shown once, by one page: pages ask before they show a notice, and the first one may. What
+is known outlives the server, in a file for each backend and account. The service is asked only
+while a page listens.
 """
 
 from __future__ import annotations
@@ -11,11 +11,14 @@ import contextlib
 import threading
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from inductiva_widgets.api.client import check_task_id
 from inductiva_widgets.errors import InductivaWidgetsError, UserInputError
 from inductiva_widgets.formats import iso
 from inductiva_widgets.lab.record import Record, load, save, take_in
 from inductiva_widgets.service.events import Listener
+from inductiva_widgets.service.protocol import NoticeClaim, WatchedTask
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -96,10 +99,11 @@ class Notices:
             left = [n for n in record.pending if n["notice_id"] != params.get("notice_id")]
             is_first = len(left) < len(record.pending)
             record.pending = left
-        return {"is_first": is_first}
+        claim: dict[str, Any] = msgspec.to_builtins(NoticeClaim(is_first))
+        return claim
 
     def watch(self, params: dict[str, Any]) -> dict[str, Any]:
-        """Says whether the end of a task is told.
+        """Sets whether the end of a task is notified.
 
         Raises:
             UserInputError: No task id, or `on` is neither true nor false.
@@ -109,10 +113,11 @@ class Notices:
             raise UserInputError("on must be true or false.")
         with self._changing() as record:
             record.watched[task_id] = on
-        return {"on": on}
+        watched: dict[str, Any] = msgspec.to_builtins(WatchedTask(on))
+        return watched
 
     def opened(self, task_id: str) -> None:
-        """A page shows a task: its end is told, unless somebody said otherwise."""
+        """A page shows a task: its end is notified, unless somebody chose otherwise."""
         with self._lock:
             record = self._record()
             is_known = task_id in record.watched or task_id in record.ended
@@ -166,7 +171,7 @@ class Notices:
         self._consider()
 
     def _consider(self) -> None:
-        """Tells what has ended, once all tasks that are to be known are."""
+        """Sends notices of what has ended, once the state of all tasks is known."""
         with self._lock:
             older = [row for row in self._older.values() if row is not None]
             if not self._listeners or len(older) < len(self._older):

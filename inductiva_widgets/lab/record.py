@@ -1,4 +1,4 @@
-"""The record of which tasks ran, which ended, and what is still to be told: a small file."""
+"""The record of which tasks ran, which ended, and which notices are pending: a small file."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ class Record(msgspec.Struct, kw_only=True):
     Attributes:
         seen_at: Time of the last look; empty before the first one.
         running: Tasks that ran then.
-        ended: Tasks whose end is known, newest first: they are not told again.
-        watched: Whether the end of a task is told, for tasks that somebody opened or chose.
+        ended: Tasks whose end is known, newest first: they are not notified again.
+        watched: Whether the end of a task is notified, for tasks that somebody opened or chose.
         pending: Notices that no page has shown yet.
     """
 

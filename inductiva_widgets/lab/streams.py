@@ -1,4 +1,4 @@
-"""Event streams of pages: which page listens to which topics, and what waits to be sent.
+"""Event streams of pages: the topics that each page follows, and its queue of events.
 
 Events come from the poller's and the downloads' threads and leave on the server's event loop.
 A page that reads too slowly loses its stream; it connects again and asks for snapshots.
@@ -32,7 +32,7 @@ MAX_TOPICS = 200
 
 
 class PageStream:
-    """What one page is told. Made and read on the event loop; fed from any thread.
+    """The events of one page. Made and read on the event loop; fed from any thread.
 
     Attributes:
         least_pause_s: How seldom the page wants looks at the tasks, at the most often.
@@ -54,10 +54,10 @@ class PageStream:
             self._wanted = set() if self._closed else set(topics[:MAX_TOPICS])
 
     def follow(self, source: Topics) -> None:
-        """Listens to the topics that are wanted by now. Called on a worker thread.
+        """Listens to the topics that are wanted now. Called on a worker thread.
 
         Raises:
-            InductivaWidgetsError: One of them cannot be had; the others are listened to.
+            InductivaWidgetsError: One of them is not available; the others are subscribed to.
         """
         refused = None
         with self._following:  # requests that overtake one another end with the newest wish
@@ -89,7 +89,7 @@ class PageStream:
         except (asyncio.TimeoutError, TimeoutError):
             return {"kind": "ping"}
 
-    def tell(self, message: dict[str, Any]) -> None:
+    def send(self, message: dict[str, Any]) -> None:
         """Sends a message of no topic. Called on the event loop."""
         self._put(message)
 

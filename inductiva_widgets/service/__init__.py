@@ -1,1 +1,1 @@
-"""Commands and events that every view speaks, whatever carries them."""
+"""Commands and events of all views, whatever host carries them."""

@@ -1,4 +1,4 @@
-"""All tasks of a backend, kept and packed for views that search, sort and group over all."""
+"""All tasks of a backend, kept and packed for views that search, sort and group them."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ __all__ = ["AllTasks", "Kept"]
 MOST_KEPT = 50_000  # some 50 MB here, 150 MB in a browser
 PAGE_SIZE = 500
 FRESH_S = 10.0  # an answer this young serves again
-REREAD_S = 60.0  # all pages are read anew at most this often, however the totals contradict them
-MOST_ASKED = 20  # older tasks still open, asked for one by one; more of them mean a reading anew
+REREAD_S = 60.0  # all pages are read again at most this often, however the totals contradict them
+MOST_ASKED = 20  # older tasks still open, asked for one by one; more of them lead to a full reading
 
 Kept = tuple[TaskSummary, dict[str, str]]
 
@@ -80,7 +80,7 @@ class AllTasks:
             return {i: self._kept[i] for i in task_ids if i in self._kept}
 
     def accept(self, page: TaskPage) -> None:
-        """Takes in the newest tasks, which somebody else has asked for."""
+        """Takes in the newest tasks, which another caller has asked for."""
         with self._lock:
             if self._kept:
                 self._merge(page)
@@ -126,11 +126,11 @@ class AllTasks:
         self._seen_at = self._monotonic()
 
     def _ask_for_older(self, page: TaskPage) -> None:
-        """The newest page does not tell of older tasks that were still open."""
-        told = {record.task_id for record in page.tasks}
+        """Asks for older tasks that were still open, which the newest page does not hold."""
+        listed = {record.task_id for record in page.tasks}
         with self._lock:
             open_ids = [i for i, kept in self._kept.items() if not kept[0].is_terminal]
-        older = [task_id for task_id in open_ids if task_id not in told]
+        older = [task_id for task_id in open_ids if task_id not in listed]
         if len(older) > MOST_ASKED:
             self._is_whole = False
             return

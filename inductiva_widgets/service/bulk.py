@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import secrets
 import threading
+import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, wait
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -17,20 +17,25 @@ from inductiva_widgets.ending import KillOutcome
 from inductiva_widgets.errors import (
     DownloadCancelledError,
     InductivaWidgetsError,
-    NotFoundError,
     UserInputError,
 )
-from inductiva_widgets.service.protocol import BatchFailure, BatchProgress, BatchState, TaskKill
+from inductiva_widgets.service.protocol import (
+    BatchFailure,
+    BatchProgress,
+    BatchState,
+    TaskKill,
+    TaskKills,
+)
 from inductiva_widgets.service.summaries import service_error
 from inductiva_widgets.task import Task
-from inductiva_widgets.task.files import outputs_missing
+from inductiva_widgets.task.files import outputs_of
+from inductiva_widgets.tasks.downloading import SideBySide, of_task
 from inductiva_widgets.tasks.killing import kill_each
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from inductiva_widgets.backend import Backend
-    from inductiva_widgets.outputs.download import Download
     from inductiva_widgets.service.events import EventHub, Listener
     from inductiva_widgets.service.targets import Targets
 
@@ -40,9 +45,8 @@ log = logging.getLogger(__name__)
 
 MOST_TASKS = 1000  # in one command
 KILL_WAIT_S = 2.0  # for the confirmations of all of them together
-DOWNLOADS_AT_ONCE = 3  # tasks; each fetches on some threads, all within one budget of bytes
-TELL_S = 0.25  # between two events of a batch
-ENDED_KEPT = 20  # batches whose end is told to pages that come back
+PROGRESS_S = 0.25  # between two events of a batch
+ENDED_KEPT = 20  # batches whose end is sent to pages that come back
 
 Publish = Callable[[dict[str, Any]], None]
 
@@ -72,22 +76,23 @@ class BulkCommands:
         self._batches: dict[str, _Batch] = {}  # oldest first
 
     def kill(self, params: dict[str, Any]) -> dict[str, Any]:
-        """Kills tasks, some at a time; `outcomes` tells of each what the service confirmed.
+        """Kills tasks, some at a time; `outcomes` holds what the service confirmed for each.
 
-        Nothing is sent for tasks that have ended. One failure leaves the others alone.
+        Nothing is sent for tasks that have ended. One failure does not affect the others.
         """
         tasks = [Task(task_id, backend=self._backend) for task_id in _task_ids(params)]
         results = kill_each(tasks, KILL_WAIT_S, is_ended=self._is_ended)
         self._backend.watcher.wake()
         outcomes = [_task_kill(task_id, result) for task_id, result in results.items()]
-        return {"outcomes": msgspec.to_builtins(outcomes)}
+        answer: dict[str, Any] = msgspec.to_builtins(TaskKills(outcomes))
+        return answer
 
     def download(self, params: dict[str, Any]) -> dict[str, Any]:
-        """Starts the download of the same files of each task; only says where to with `plan`.
+        """Starts the download of the same files of each task; only reports where to with `plan`.
 
         Raises:
-            UserInputError: No tasks, too many, `filenames` is no list of texts, or `folder` no
-                folder of the file browser.
+            UserInputError: No tasks, too many, `filenames` is not a list of texts, or `folder` not
+                a folder of the file browser.
         """
         task_ids, filenames = _task_ids(params), _filenames(params.get("filenames"))
         tasks = [Task(task_id, backend=self._backend) for task_id in task_ids]
@@ -112,12 +117,12 @@ class BulkCommands:
             batch.cancel()
         return {}
 
-    def tell_state(self, listener: Listener) -> None:
-        """Tells a new listener of a batch's topic how far that is."""
+    def send_state(self, listener: Listener) -> None:
+        """Sends the state of a batch to a new listener of its topic."""
         with self._lock:
             batch = self._batches.get(listener.topic.removeprefix("batch/"))
         if batch is not None:
-            batch.tell(partial(self._hub.deliver, listener))
+            batch.send(partial(self._hub.deliver, listener))
 
     def close(self) -> None:
         """Cancels all batches and waits for their ends."""
@@ -133,7 +138,7 @@ class BulkCommands:
 
 
 class _Batch:
-    """Downloads of several tasks, a few at a time. One lock guards what is told of them."""
+    """Downloads of several tasks, a few at a time. One lock guards the outcome of the tasks."""
 
     def __init__(
         self,
@@ -147,12 +152,12 @@ class _Batch:
         self._filenames = filenames
         self._target_of = target_of
         self._shown = shown
+        self._together = SideBySide(tasks)
         self._lock = threading.Lock()
-        self._telling = threading.Lock()
-        self._downloads: dict[str, Download] = {}
+        self._sending = threading.Lock()
         self._failures: list[BatchFailure] = []
         self._ended_tasks = 0
-        self._cancelled = threading.Event()
+        self._next_at = 0.0  # when the next event is due
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -167,56 +172,53 @@ class _Batch:
         self._thread.start()
 
     def cancel(self) -> None:
-        self._cancelled.set()
-        with self._lock:
-            downloads = list(self._downloads.values())
-        for download in downloads:
-            download.cancel()
+        self._together.cancel(keep_received=False)
 
     def join(self) -> None:
         if self._thread is not None:
             self._thread.join(5.0)
 
-    def tell(self, deliver: Publish) -> None:
+    def send(self, deliver: Publish) -> None:
         """Delivers the present state; no older one comes after it."""
-        with self._telling:
+        with self._sending:
             deliver({"kind": "batch", "batch": self.state()})
 
     def state(self, state: BatchState | None = None) -> dict[str, Any]:
         with self._lock:
-            progress = [download.progress for download in self._downloads.values()]
-            told = BatchProgress(
+            now = self._together.standing()
+            progress = BatchProgress(
                 batch_id=self.batch_id,
                 state=state or self._state(),
                 tasks=len(self._tasks),
                 tasks_done=self._ended_tasks,
-                files_done=sum(one.files_done for one in progress),
-                bytes=sum(one.bytes for one in progress),
-                bytes_done=sum(one.bytes_done for one in progress),
-                bytes_per_s=sum(one.bytes_per_s or 0.0 for one in progress) or None,
+                files_done=now.files_done,
+                bytes=now.bytes,
+                bytes_done=now.bytes_done,
+                bytes_per_s=now.bytes_per_s or None,
                 target=self._shown,
                 failures=list(self._failures),
             )
-        message: dict[str, Any] = msgspec.to_builtins(told)
+        message: dict[str, Any] = msgspec.to_builtins(progress)
         return message
 
     def _state(self) -> BatchState:
         if not self.is_ended:
             return "running"
-        if self._cancelled.is_set():
+        if self._together.is_cancelled:
             return "cancelled"
         return "failed" if self._failures else "done"
 
     def _run(self, publish: Publish) -> None:
-        pool = ThreadPoolExecutor(DOWNLOADS_AT_ONCE, thread_name_prefix="inductiva-batch")
-        with pool:
-            pending = {pool.submit(self._fetch, task) for task in self._tasks}
-            while pending:
-                _, pending = wait(pending, timeout=TELL_S)
-                if pending:
-                    self.tell(publish)
-        self._ended.set()
-        self.tell(publish)
+        try:
+            self._together.each(self._fetch, partial(self._send_if_due, publish))
+        finally:
+            self._ended.set()
+            self.send(publish)
+
+    def _send_if_due(self, publish: Publish) -> None:
+        if time.monotonic() >= self._next_at:
+            self._next_at = time.monotonic() + PROGRESS_S
+            self.send(publish)
 
     def _fetch(self, task: Task) -> None:
         try:
@@ -224,7 +226,7 @@ class _Batch:
         except DownloadCancelledError:
             return  # as was asked, so neither done nor failed
         except Exception as error:
-            # The top of a thread: one task's trouble is told and leaves the others alone.
+            # The top of a thread: one task's failure is noted and does not affect the others.
             if not isinstance(error, InductivaWidgetsError):
                 log.exception("download of a task failed")
             with self._lock:
@@ -233,21 +235,17 @@ class _Batch:
             self._ended_tasks += 1
 
     def _deliver(self, task: Task) -> None:
-        if self._cancelled.is_set():
+        if self._together.is_cancelled:
             raise DownloadCancelledError("The download was cancelled.")
-        if not task.info.is_terminated and not task.refresh().is_terminated:
-            raise outputs_missing(task)
-        download = task.outputs.start_download(self._target_of(task), filenames=self._filenames)
-        with self._lock:
-            self._downloads[task.id] = download
-        if self._cancelled.is_set():  # between the first look and the start
-            download.cancel()
+        download = outputs_of(task).start_download(
+            self._target_of(task),
+            filenames=self._filenames,
+            connections=self._together.connections,
+        )
         try:
-            download.result()
-        except NotFoundError as error:
-            if error.missing:
-                raise
-            raise outputs_missing(task) from None
+            self._together.follow(download)
+        except InductivaWidgetsError as error:
+            raise of_task(task, error) from None
 
 
 def _task_kill(task_id: str, result: KillOutcome | InductivaWidgetsError) -> TaskKill:

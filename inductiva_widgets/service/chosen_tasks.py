@@ -1,4 +1,4 @@
-"""Tasks that somebody named, listed as if there were no others."""
+"""A chosen set of tasks, listed as if there were no others."""
 
 from __future__ import annotations
 
@@ -11,7 +11,12 @@ from inductiva_widgets.api.client import check_task_id
 from inductiva_widgets.errors import UserInputError
 from inductiva_widgets.formats import iso
 from inductiva_widgets.service.packing import pack_tasks
-from inductiva_widgets.service.protocol import BackendName, TaskCollection, TaskSummary
+from inductiva_widgets.service.protocol import (
+    BackendName,
+    NewestTasks,
+    TaskCollection,
+    TaskSummary,
+)
 from inductiva_widgets.service.summaries import record_summary
 from inductiva_widgets.service.tasks import listed_count
 from inductiva_widgets.tasks.details import records_by_id
@@ -30,7 +35,7 @@ MOST_ASKED = 500  # tasks too old for the pages
 class ChosenTasks:
     """Answers `tasks.list` and `tasks.all` for the tasks of given ids.
 
-    What has ended is asked for once. One lock guards what is kept.
+    What has ended is requested once. One lock guards what is kept.
 
     Args:
         backend: Where the tasks run.
@@ -47,21 +52,22 @@ class ChosenTasks:
     def list_tasks(self, params: dict[str, Any]) -> dict[str, Any]:
         """The newest of the tasks `ids`, newest first, and how many there are.
 
-        Ids that the service does not know are left out.
+        Ids unknown to the service are left out.
 
         Raises:
-            UserInputError: `ids` is no list of ids, or `last_n` no number from 1 to 500.
+            UserInputError: `ids` is not a list of ids, or `last_n` no number from 1 to 500.
         """
         last_n, found = listed_count(params), self._found(_checked(params.get("ids")))
         now = iso(self._backend.client.clock.now()) or ""
         rows = [msgspec.structs.replace(row, server_now=now) for row, _ in found[:last_n]]
-        return {"tasks": msgspec.to_builtins(rows), "total": len(found)}
+        listed: dict[str, Any] = msgspec.to_builtins(NewestTasks(rows, len(found)))
+        return listed
 
     def pack(self, params: dict[str, Any]) -> tuple[dict[str, Any], list[bytes]]:
         """All of the tasks `ids`, packed.
 
         Raises:
-            UserInputError: `ids` is no list of ids.
+            UserInputError: `ids` is not a list of ids.
         """
         found = self._found(_checked(params.get("ids")))
         now = iso(self._backend.client.clock.now()) or ""

@@ -9,11 +9,13 @@ import msgspec
 
 from inductiva_widgets.api.client import check_task_id
 from inductiva_widgets.errors import InductivaWidgetsError, NotFoundError, UserInputError
-from inductiva_widgets.formats import safe_text, short_id
+from inductiva_widgets.formats import safe_text
 from inductiva_widgets.service.protocol import ComparedInputs, InputDifference, TaskComparison
 from inductiva_widgets.service.summaries import service_error
 from inductiva_widgets.service.tasks import state_of
+from inductiva_widgets.submit import inputs_missing
 from inductiva_widgets.task import Task
+from inductiva_widgets.task.files import inputs_of
 
 if TYPE_CHECKING:
     from inductiva_widgets.backend import Backend
@@ -44,21 +46,21 @@ class CompareCommands:
         """Summary and details of both tasks, and how their inputs differ.
 
         Of the inputs only the directories of the archives are read, by range. When one cannot be
-        read, `inputs` says why, and the rest is told all the same.
+        read, `inputs` states why, and the rest is there all the same.
 
         Raises:
             UserInputError: `task_ids` are not two different ids.
-            InductivaWidgetsError: One of the tasks is not known, or the service does not tell.
+            InductivaWidgetsError: One of the tasks is not known, or the service does not answer.
         """
         ids = _two_ids(params.get("task_ids"))
         # As quick as one task: each side is three requests, one after the other.
         with ThreadPoolExecutor(2, thread_name_prefix="inductiva-compare") as pool:
-            told = list(pool.map(self._facts, ids))
+            facts = list(pool.map(self._facts, ids))
             inputs = list(pool.map(self._inputs, ids))
         comparison: dict[str, Any] = msgspec.to_builtins(
             TaskComparison(
-                tasks=[task for task, _ in told],
-                details=[details for _, details in told],
+                tasks=[task for task, _ in facts],
+                details=[details for _, details in facts],
                 inputs=_compared(*inputs),
             )
         )
@@ -69,11 +71,9 @@ class CompareCommands:
 
     def _inputs(self, task_id: str) -> Files | InductivaWidgetsError:
         try:
-            listing = Task(task_id, backend=self._backend).inputs.directory()
+            listing = inputs_of(Task(task_id, backend=self._backend)).directory()
         except NotFoundError:
-            return NotFoundError(
-                f"The inputs of task {short_id(task_id)} are not stored, or not any more."
-            )
+            return inputs_missing(task_id)
         except InductivaWidgetsError as error:
             return error
         crcs = (listing.directory.crcs[member] for member in listing.members)

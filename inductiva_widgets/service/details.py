@@ -10,7 +10,7 @@ import msgspec
 
 from inductiva_widgets.api.client import check_task_id
 from inductiva_widgets.causes import cause_of
-from inductiva_widgets.ending import last_words
+from inductiva_widgets.ending import explained, last_words
 from inductiva_widgets.errors import InductivaWidgetsError
 from inductiva_widgets.formats import iso, safe_text
 from inductiva_widgets.phases import phases
@@ -23,24 +23,24 @@ from inductiva_widgets.service.protocol import (
     TaskFailure,
 )
 from inductiva_widgets.task import Task
+from inductiva_widgets.task.files import outputs_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from inductiva_widgets.api.models import MachineGroup, TaskRecord
     from inductiva_widgets.backend import Backend
-    from inductiva_widgets.causes import Cause
     from inductiva_widgets.watch import Observation
 
 __all__ = ["DetailCommands"]
 
-# Commands of a running task come and go without a change of its status, so it is asked for as a
-# whole once in a while; at an engine on this machine that costs a millisecond.
+# Commands of a running task come and go without a change of its status, so the whole task is
+# requested once in a while; at an engine on this machine that costs a millisecond.
 REFRESH_S, LOCAL_REFRESH_S = 15.0, 2.0
 GROUPS_KEPT_S = 600.0  # prices and machine types of groups hardly change
 MOST_KEPT = 500  # groups, and tasks asked for
 LONGEST_NOTE = 500
-WISHED = ("killed", "machine-ended")  # somebody's own doing: the log has nothing to explain
+WISHED = ("killed", "machine-ended")  # requested by a user: the log has nothing to explain
 
 
 class DetailCommands:
@@ -62,19 +62,19 @@ class DetailCommands:
     def details(self, params: dict[str, Any]) -> dict[str, Any]:
         """Phases and facts of a task, as `of`; `refresh` may ask the service."""
         task_id = check_task_id(params.get("task_id"))
-        told: dict[str, Any] = msgspec.to_builtins(
+        message: dict[str, Any] = msgspec.to_builtins(
             self.of(task_id, refresh=bool(params.get("refresh")))
         )
-        return told
+        return message
 
     def of(self, task_id: str, *, refresh: bool = False) -> TaskDetails:
         """Phases and facts of a task, from what is known.
 
-        With `refresh` the service is asked for the task, unless somebody did so a moment ago: any
+        With `refresh` the service is asked for the task, unless it was a moment ago: any
         number of views makes no more requests than one.
 
         Raises:
-            InductivaWidgetsError: Nothing is known, and the service does not tell.
+            InductivaWidgetsError: Nothing is known, and the service does not answer.
         """
         record = self._record(task_id, refresh=refresh)
         group, price = self._group(record)
@@ -120,17 +120,17 @@ class DetailCommands:
         """Why a task ended badly, with the end of its log, read by ranges of its archive.
 
         Raises:
-            InductivaWidgetsError: Nothing is known of the task, and the service does not tell.
+            InductivaWidgetsError: Nothing is known of the task, and the service does not answer.
         """
         task = Task(check_task_id(params.get("task_id")), backend=self._backend)
         record = self._record(task.id, refresh=False)
         cause, words = cause_of(record), None
         if cause is not None and cause.kind not in WISHED:
-            words = last_words(task.outputs)
-            cause = _closer(record, cause, words.text if words else "")
+            words = last_words(outputs_of(task))
+            cause = explained(record, words)
         tail = LogEnd(words.file, words.lines, words.total) if words else None
-        told: dict[str, Any] = msgspec.to_builtins(TaskFailure(cause, tail))
-        return told
+        message: dict[str, Any] = msgspec.to_builtins(TaskFailure(cause, tail))
+        return message
 
     def _record(self, task_id: str, *, refresh: bool) -> TaskRecord:
         """The task with its history."""
@@ -178,10 +178,6 @@ class DetailCommands:
         except InductivaWidgetsError:
             return None, None  # an extra: the task is shown without it
         return group, client.price_per_hour(group) or None
-
-
-def _closer(record: TaskRecord, cause: Cause, log: str) -> Cause:
-    return (cause_of(record, log) if log else None) or cause
 
 
 def _commands(record: TaskRecord) -> list[str]:

@@ -97,7 +97,7 @@ class Service:
             "outputs.pause": self.outputs.pause,
             "outputs.state": self.outputs.state,
             "outputs.check": self.outputs.check,
-            # Only a kernel has somebody to tell: its host listens in.
+            # Only a kernel has a use for these: its host reads them.
             "outputs.select": lambda _: {},
             "tasks.select": lambda _: {},
         }
@@ -123,12 +123,12 @@ class Service:
         return plain(params), []
 
     def subscribe(self, topic: str, send: Callable[[dict[str, Any]], None]) -> Listener:
-        """Listens to a topic; running downloads of the task are told at once, so is a batch."""
+        """Listens to a topic; the state of its downloads, or of its batch, is sent at once."""
         if self.live_logs.has(topic):
             return self.live_logs.subscribe(topic, send)
         listener = self.hub.subscribe(topic, send)
-        self.outputs.tell_running(listener)
-        self.bulk.tell_state(listener)
+        self.outputs.send_running(listener)
+        self.bulk.send_state(listener)
         return listener
 
     def set_least_pause(self, pause_s: float) -> None:
@@ -171,7 +171,7 @@ _lock = threading.Lock()
 
 
 def service_of(backend: Backend) -> Service:
-    """The service of a backend, made at first use."""
+    """The service of a backend, created at first use."""
     with _lock:
         service = _services.get(backend)
         if service is None:

@@ -1,4 +1,4 @@
-"""Events: who listens to which topic, with rising revisions.
+"""Events: the listeners of each topic, with increasing revision numbers.
 
 Topic `task/<id>` carries `task` and `download` events, topic `tasks` the newest tasks, topic
 `batch/<id>` a download of several tasks. The first listener of a task or of the list starts its
@@ -88,7 +88,7 @@ class EventHub:
         self, backend: Backend, on_page: Callable[[TaskPage], None] = lambda _: None
     ) -> None:
         self._backend = backend
-        self._on_page = on_page  # told each look at the newest tasks
+        self._on_page = on_page  # takes each page of the newest tasks
         self._lock = threading.Lock()
         self._listeners: dict[str, list[Listener]] = {}
         self._watched: dict[str, Watching] = {}
@@ -109,7 +109,7 @@ class EventHub:
             group.append(listener)
             is_first = len(group) == 1
         if topic.startswith(BATCH_TOPIC):
-            return listener  # its download goes on whether or not somebody listens
+            return listener  # its download continues with or without listeners
         if is_first:
             self._watch(topic)
         else:
@@ -130,7 +130,7 @@ class EventHub:
             watched.close()
 
     def look_again(self) -> None:
-        """Looks at the newest tasks at once, if somebody follows them."""
+        """Looks at the newest tasks at once, if they have a listener."""
         with self._lock:
             feed = self._watched.get(LIST_TOPIC)
         if isinstance(feed, TaskListFeed):
@@ -176,18 +176,18 @@ class EventHub:
             old.close()
 
     def _catch_up(self, listener: Listener) -> None:
-        """Tells a late listener what it has missed, again until that is the latest.
+        """Sends a late listener what it has missed, again until that is the latest.
 
         News may come between the look and the delivery, and be delivered first.
         """
-        told = None
-        while (latest := self._latest(listener.topic)) is not None and latest is not told:
-            told = latest
+        sent = None
+        while (latest := self._latest(listener.topic)) is not None and latest is not sent:
+            sent = latest
             event = latest if isinstance(latest, dict) else self._task_event(latest)
             self.deliver(listener, event)
 
     def _latest(self, topic: str) -> dict[str, Any] | Observation | None:
-        """What was told last: the event of the list, or what the watcher saw of the task."""
+        """The latest state: the event of the list, or what the watcher saw of the task."""
         if topic == LIST_TOPIC:
             with self._lock:
                 feed = self._watched.get(topic)

@@ -1,8 +1,9 @@
-"""Commands about a task that runs: its files by now, and what its machine does."""
+"""Commands about a running task: its present files, and the load of its machine."""
 
 from __future__ import annotations
 
 import itertools
+import math
 import re
 import statistics
 import threading
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LiveCommands"]
 
-SAME_S = 0.5  # a moment is told twice with some difference
+SAME_S = 0.5  # two answers about one moment may differ by so much
 FRESH_S = 2.0  # several views ask the machine once in that time
 MOST_FILES = 20_000
 LONGEST_NAME = 500
@@ -76,7 +77,7 @@ class LiveCommands:
         self._looks: OrderedDict[str, _Looks] = OrderedDict()
 
     def files(self, params: dict[str, Any]) -> dict[str, Any]:
-        """The files that a running task has by now, and which was written last.
+        """The files that a running task has now, and which was written last.
 
         Raises:
             LiveUnavailableError: The task does not run, or its machine cannot be reached.
@@ -106,7 +107,7 @@ class LiveCommands:
         quiet_s = (
             QUIET_UNKNOWN_S if usual_s is None else max(QUIET_AT_LEAST_S, QUIET_TIMES * usual_s)
         )
-        told: dict[str, Any] = msgspec.to_builtins(
+        message: dict[str, Any] = msgspec.to_builtins(
             LiveFiles(
                 task_id=task_id,
                 files=[safe_text(file.name, LONGEST_NAME) for file in shown],
@@ -118,7 +119,7 @@ class LiveCommands:
                 as_of=self._now(),
             )
         )
-        return told
+        return message
 
     def _newest(self, task_id: str, files: Sequence[LiveFile]) -> NewestFile | None:
         """The file written last, by its name among the files; `None` when there is none yet."""
@@ -126,16 +127,16 @@ class LiveCommands:
             last = self._backend.live.last_modified_file(task_id)
         except NotFoundError:
             return None
-        # The machine says its own path, which may end like several of the names.
+        # The machine reports its own path, which may end like several of the names.
         names = [file.name for file in files if f"/{last.name}".endswith(f"/{file.name}")]
         name = max(names, key=len, default=last.name.rpartition("/")[2])
         return NewestFile(safe_text(name, LONGEST_NAME), max(0.0, last.age_s))
 
     def _top(self, task_id: str) -> dict[str, Any]:
-        told: dict[str, Any] = msgspec.to_builtins(
+        message: dict[str, Any] = msgspec.to_builtins(
             read_top(task_id, self._backend.live.top(task_id), self._now())
         )
-        return told
+        return message
 
     def _now(self) -> str:
         return iso(self._backend.client.clock.now()) or ""
@@ -150,14 +151,15 @@ class LiveCommands:
 
 
 _UNITS = {"": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
-_LOAD = re.compile(r"load average: *([\d.]+)[, ]+([\d.]+)[, ]+([\d.]+)")
-_IDLE = re.compile(r"^%?Cpu.*?([\d.]+)%? *id\b", re.MULTILINE)
+_DECIMAL = r"(\d+(?:\.\d+)?)"
+_LOAD = re.compile(rf"load average: *{_DECIMAL}[, ]+{_DECIMAL}[, ]+{_DECIMAL}")
+_IDLE = re.compile(rf"^%?Cpu.*?{_DECIMAL}%? *id\b", re.MULTILINE)
 _MEMORY = re.compile(r"^([KMGT]i?B) Mem *:.*$", re.MULTILINE)
 _HEAD = re.compile(r"^ *PID +USER\b.*$", re.MULTILINE)
 
 
 def read_top(task_id: str, text: str, as_of: str) -> LiveTop:
-    """What the text of `top -b -n 1` says; what is missing there is `None` or left out."""
+    """What the text of `top -b -n 1` states; what is missing there is `None` or left out."""
     head = _HEAD.search(text)
     columns = head[0].split() if head else []
     rows = [
@@ -187,11 +189,14 @@ def _process(columns: list[str], line: str) -> TopProcess | None:
         return None
     row = dict(zip(columns, cells, strict=True))
     try:
+        cpu, memory = (float(row[name].replace(",", ".")) for name in ("%CPU", "%MEM"))
+        if not (math.isfinite(cpu) and math.isfinite(memory)):
+            return None
         return TopProcess(
             pid=int(row["PID"]),
             user=safe_text(row["USER"], 32),
-            cpu=float(row["%CPU"].replace(",", ".")),
-            memory=float(row["%MEM"].replace(",", ".")),
+            cpu=cpu,
+            memory=memory,
             time=safe_text(row.get("TIME+", row.get("TIME", "")), 20),
             command=safe_text(row["COMMAND"].strip(), 200),
         )
@@ -205,7 +210,7 @@ def _memory(text: str) -> tuple[int | None, int | None]:
         return None, None
 
     def of(word: str) -> int | None:
-        found = re.search(rf"([\d.]+)\+? *{word}\b", line[0])
+        found = re.search(rf"{_DECIMAL}\+? *{word}\b", line[0])
         unit = _UNITS.get(line[1], 1024)
         return None if found is None else round(float(found[1]) * unit)
 

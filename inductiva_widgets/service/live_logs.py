@@ -1,13 +1,14 @@
-"""Logs of running tasks, followed: one feed a task for all who listen.
+"""Logs of running tasks, followed: one feed per task for all listeners.
 
-Topic `logs/<id>` carries lines as they come, `progress/<id>` what they tell of the simulated time.
-Views of one page add a mark of their own (`logs/<id>#<mark>`): each then hears what came before it.
+Topic `logs/<id>` carries lines as they come, `progress/<id>` the simulated time in them.
+Views of one page add a mark of their own (`logs/<id>#<mark>`): each then gets what came before it.
 The first listener starts the following, the last one ends it.
 """
 
 from __future__ import annotations
 
 import itertools
+import logging
 import secrets
 import threading
 import time
@@ -32,6 +33,7 @@ from inductiva_widgets.service.protocol import (
 )
 from inductiva_widgets.service.summaries import service_error
 from inductiva_widgets.task import Task
+from inductiva_widgets.task.files import inputs_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -42,6 +44,8 @@ if TYPE_CHECKING:
 
 __all__ = ["LiveLogs"]
 
+log = logging.getLogger(__name__)
+
 LOG_TOPIC = "logs/"
 PROGRESS_TOPIC = "progress/"
 STDOUT = LOGS[0]
@@ -49,7 +53,7 @@ STDOUT = LOGS[0]
 FIRST_LINES = 1000  # of what a log held before
 PAUSE_S = 0.22  # between two deliveries
 PROGRESS_PAUSE_S = 1.0
-BATCH_LETTERS = 1 << 18  # of one delivery: 1 MB a second, more than anybody reads
+BATCH_LETTERS = 1 << 18  # of one delivery: 1 MB a second, more than a user reads
 KEPT_LETTERS = 1 << 20  # of one task, for those who come late or read slowly
 PIECE_LETTERS = 1 << 16
 LONGEST_LINE = 20_000
@@ -104,7 +108,7 @@ class LiveLogs:
         return topic.startswith((LOG_TOPIC, PROGRESS_TOPIC))
 
     def subscribe(self, topic: str, send: Callable[[dict[str, Any]], None]) -> Listener:
-        """Listens to a topic; what was written lately is told at once.
+        """Listens to a topic; recent lines are sent at once.
 
         Raises:
             UserInputError: No such task can be.
@@ -145,7 +149,7 @@ class LiveLogs:
         self._wake.set()
 
     def _deliver(self) -> None:
-        """Tells news at once when there was a pause, else after one."""
+        """Sends news at once when there was a pause, else after one."""
         pause = threading.Event()
         while True:
             self._wake.wait()
@@ -156,15 +160,21 @@ class LiveLogs:
                     self._is_running = False
                     return
             for feed in feeds:
-                news, is_rest = feed.news()
-                for listener, message in news:
-                    self._send(listener, msgspec.to_builtins(message))
-                if is_rest:
-                    self._wake.set()
-                pattern = feed.take_question()
-                if pattern is not None:
-                    self._run_elsewhere(partial(feed.learn_end, pattern))
+                try:
+                    self._deliver_feed(feed)
+                except Exception:  # the thread must outlive whatever a log or a pattern does to it
+                    log.exception("delivering a followed log failed by a fault of this package")
             pause.wait(PAUSE_S)
+
+    def _deliver_feed(self, feed: _Feed) -> None:
+        news, is_rest = feed.news()
+        for listener, message in news:
+            self._send(listener, msgspec.to_builtins(message))
+        if is_rest:
+            self._wake.set()
+        pattern = feed.take_question()
+        if pattern is not None:
+            self._run_elsewhere(partial(feed.learn_end, pattern))
 
 
 def _task_of(topic: str) -> str:
@@ -188,8 +198,8 @@ class _Feed:
         self._over: dict[str, InductivaWidgetsError | None] = {}
         self._live_state = LiveState.CONNECTING
         self._is_closed = False
-        self._texts: dict[Listener, tuple[int, str]] = {}  # the next place, the state told last
-        self._progresses: dict[Listener, object] = {}  # what was told last
+        self._texts: dict[Listener, tuple[int, str]] = {}  # the next place, the state sent last
+        self._progresses: dict[Listener, object] = {}  # what was sent last
         self._progress = LogProgress()
         self._unread = ""
         self._look_letters = FIRST_LOOK_LETTERS
@@ -199,26 +209,30 @@ class _Feed:
     # -- listeners --------------------------------------------------------------------------
 
     def add(self, listener: Listener, *, is_of_text: bool) -> None:
-        """Takes a listener; it is told with the next delivery what there is.
+        """Takes a listener; the next delivery brings it what there is.
 
         Who comes when nothing can be followed wants that it is tried again.
         """
         with self._lock:
-            if self._state() == "unavailable":
-                self._restart()
+            left = self._restart() if self._state() == "unavailable" else []
             if is_of_text:
                 self._texts[listener] = (0, "")
             else:
                 self._progresses[listener] = self
+        for following in left:
+            following.close()
         self._wake()
 
-    def _restart(self) -> None:
+    def _restart(self) -> list[Following]:
+        """Forgets all; returns what is still followed of the other log (lock held)."""
+        left = [each for each in self._following.values() if each is not None]
         self._name = secrets.token_hex(4)
         self._pieces.clear()
         self._letters = 0
         self._ends = dict.fromkeys(LOGS, 0)
         self._following, self._over = {}, {}
         self._live_state = LiveState.CONNECTING
+        return left
 
     def remove(self, listener: Listener) -> bool:
         """Lets a listener go; whether there are others."""
@@ -230,33 +244,35 @@ class _Feed:
     # -- what comes in ----------------------------------------------------------------------
 
     def follow(self) -> None:
-        """Starts to follow what the listeners want and nobody follows yet."""
+        """Starts to follow what the listeners want and is not followed yet."""
         for name in LOGS:
             with self._lock:
                 is_wanted = bool(self._texts) or name == STDOUT
                 if not is_wanted or name in self._following or self._is_closed:
                     continue
                 self._following[name] = None
-            self._follow(name)
+                feed = self._name
+            self._follow(feed, name)
 
-    def _follow(self, name: str) -> None:
+    def _follow(self, feed: str, name: str) -> None:
         try:
             following = self._backend.live.follow(
                 self._task_id,
                 name,
                 lines=FIRST_LINES,
                 wait=True,
-                on_lines=partial(self._take, self._name, name),
-                on_end=partial(self._end, self._name, name),
-                on_state=partial(self._change, self._name, name),
+                on_lines=partial(self._take, feed, name),
+                on_end=partial(self._end, feed, name),
+                on_state=partial(self._change, feed, name),
             )
         except InductivaWidgetsError as error:
-            self._end(self._name, name, LiveEnd("failed", error=error))
+            self._end(feed, name, LiveEnd("failed", error=error))
             return
         with self._lock:
-            self._following[name] = following
-            is_closed = self._is_closed
-        if is_closed:
+            is_over = self._is_closed or feed != self._name
+            if not is_over:
+                self._following[name] = following
+        if is_over:
             following.close()
 
     def close(self) -> None:
@@ -271,7 +287,7 @@ class _Feed:
         """New lines. Called on the thread of the connections, as the next two."""
         with self._lock:
             if feed != self._name or not lines:
-                return  # it was followed anew since
+                return  # the following was restarted since
             for text, count in _texts(lines):
                 if name == STDOUT:
                     self._unread = f"{self._unread}{text}\n"[-self._look_letters :]
@@ -314,17 +330,17 @@ class _Feed:
             if new and not is_early:
                 self._progress_told_s = now_s
                 self._progresses.update(dict.fromkeys(new, progress))
-                told = ProgressEvent(task_id=self._task_id, progress=progress)
-                news.extend((listener, told) for listener in new)
+                event = ProgressEvent(task_id=self._task_id, progress=progress)
+                news.extend((listener, event) for listener in new)
             return news, len(ready) < len(self._texts) or (bool(new) and is_early)
 
     def _read_progress(self, now_s: float) -> SimulatedTime | None:
         if self._unread:
             self._progress.feed(self._unread, now_s)
             self._unread, self._look_letters = "", LOOK_LETTERS
-        return _told(self._progress.current)
+        return _simulated_time(self._progress.current)
 
-    def _text_news(self, place: int, told: str) -> LogEvent | None:
+    def _text_news(self, place: int, sent_state: str) -> LogEvent | None:
         """What a listener has not read yet: the newest of it, as much as one delivery may hold."""
         taken: list[_Piece] = []
         letters = 0
@@ -334,7 +350,7 @@ class _Feed:
                 break
             taken.append(piece)
         state = self._state()
-        if not taken and state == told:
+        if not taken and state == sent_state:
             return None
         error = self._over.get(STDOUT) if state == "unavailable" else None
         return LogEvent(
@@ -358,7 +374,7 @@ class _Feed:
     # -- the end of the simulated time ------------------------------------------------------
 
     def take_question(self) -> Pattern | None:
-        """The pattern whose end the inputs may tell, once."""
+        """The pattern whose end the inputs may hold, once."""
         with self._lock:
             pattern = self._progress.pattern
             is_asked = pattern is None or pattern is self._asked or self._progress.end is not None
@@ -379,8 +395,8 @@ class _Feed:
 
 
 def _end_in_inputs(task: Task, pattern: Pattern) -> float | None:
-    files = task.inputs.files()
-    names = [name for name in files if pattern.tells_end(name)]
+    files = inputs_of(task).files()
+    names = [name for name in files if pattern.is_end_in(name)]
     if len(names) != 1 or pattern.end_in_inputs is None:
         return None
     content = files[names[0]].head(LONGEST_INPUT_BYTES)
@@ -417,7 +433,7 @@ def _chunks(pieces: Iterable[_Piece]) -> list[LogChunk]:
     return chunks
 
 
-def _told(progress: Progress | None) -> SimulatedTime | None:
+def _simulated_time(progress: Progress | None) -> SimulatedTime | None:
     if progress is None:
         return None
     return SimulatedTime(progress.value, progress.end, progress.unit, progress.seconds_left)

@@ -1,6 +1,7 @@
 """The text of one log, scanned once: its lines, the commands that wrote it, its error lines. Pure.
 
-Kept packed, in chunks of whole lines, so that any range of it is at hand in little memory.
+Kept packed, in chunks of whole lines, so that any range of it can be read with little memory. Of a
+long log the middle is only counted, but for the chunk with its first error.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import re
 import zlib
 from array import array
 from bisect import bisect_right
+from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -20,7 +22,8 @@ __all__ = ["LogText", "Part"]
 CHUNK_BYTES = 512 * 1024
 # Views read by blocks: short enough to be there at once, long enough for few requests.
 BLOCK_BYTES, BLOCK_LINES = 48 * 1024, 1000
-LONG_LINE_BYTES = 256 * 1024  # has a block of its own: nobody needs all of it
+LONG_LINE_BYTES = 256 * 1024  # has a block of its own: it is rarely needed whole
+LONGEST_LINE_BYTES = 64 * 1000 * 1000  # it is held as a whole: reading ends with a longer one
 MOST_PARTS = 1000
 MOST_ERRORS = 200
 MOST_HITS = 100_000
@@ -29,8 +32,9 @@ MOST_HITS = 100_000
 _HEAD = b"# COMMAND: "
 _FRAME = (b"# Working directory:", b"# Env:")
 _FOOT = b" -------"
+_MARKS = re.compile(rb"^(?:# COMMAND: | -------[ \t\r\f\v]*$)", re.MULTILINE)
 
-# A line that holds one of these tells of an error …
+# A line that holds one of these reports an error …
 _ERROR_WORDS = (
     b"*** Error in",
     b"FOAM FATAL",
@@ -58,6 +62,8 @@ _ERROR_START = re.compile(
     rb"\b(?: \d+)?[ \t]{0,2}[:!\]]",
     re.MULTILINE,
 )
+# Looked for first: one of these is in every such line, and ten times quicker to rule out.
+_ERROR_PARTS = (b"rror", b"RROR", b"xception", b"Fatal", b"FATAL")
 
 
 @dataclass(slots=True)
@@ -67,7 +73,8 @@ class Part:
     Attributes:
         command: The words of the frame; empty without one.
         line: Number of its first line, counted from 0 in the whole file.
-        blocks: Flat list: offset, bytes, lines of the first block, of the second, and so on.
+        blocks: Flat list: offset, bytes, lines of the first block, of the second, and so on. A
+            block of negative bytes stands for as many that are not kept.
     """
 
     command: str
@@ -91,6 +98,16 @@ class Part:
         if size > LONG_LINE_BYTES:
             self.close()
 
+    def pass_over(self, start: int, size: int, lines: int) -> None:
+        """Takes in lines that are not kept."""
+        self.close()
+        self.lines += lines
+        if self.blocks and self.blocks[-2] < 0:
+            self.blocks[-2] -= size
+            self.blocks[-1] += lines
+        else:
+            self.blocks += (start, -size, lines)
+
     def close(self) -> None:
         """Ends the block under way."""
         self.blocks += self._open
@@ -103,16 +120,23 @@ class LogText:
     Args:
         pieces: The log from its first byte on, in any pieces.
         limit_bytes: Where to stop reading.
+        head_bytes: How much is kept of its beginning, roughly: of whole chunks.
+        tail_bytes: How much is kept of its end, roughly. Held unpacked while it is read.
 
     Attributes:
         size: Bytes read.
+        kept: Bytes of these that are kept.
         lines: Lines read; an unfinished last one counts.
         parts: By command, in order.
-        errors: Numbers of the first lines that tell of an error, in order.
+        errors: Numbers of lines that report an error, in order: of each stretch that is kept the
+            first 200.
     """
 
-    def __init__(self, pieces: Iterable[bytes], limit_bytes: int) -> None:
+    def __init__(
+        self, pieces: Iterable[bytes], limit_bytes: int, head_bytes: int, tail_bytes: int
+    ) -> None:
         self.size = 0
+        self.kept = 0
         self.lines = 0
         self.parts: list[Part] = []
         self.errors: list[int] = []
@@ -122,8 +146,20 @@ class LogText:
         # Lines of the frame that the next line may continue; `None` inside of an output.
         self._frame: int | None = None
         self._part = Part("", 0)
+        self._errors_left = MOST_ERRORS
+        tail: deque[bytes] = deque()
+        held = 0
         for chunk in _whole_lines(pieces, limit_bytes):
-            self._take(chunk)
+            tail.append(chunk)
+            held += len(chunk)
+            while tail and held - len(tail[0]) >= tail_bytes:
+                held -= len(tail[0])
+                if self.kept < head_bytes:
+                    self._take(tail.popleft())
+                else:
+                    self._pass_over(tail.popleft())
+        while tail:
+            self._take(tail.popleft())
         self._end_part()
 
     @property
@@ -132,15 +168,17 @@ class LogText:
         return sum(map(len, self._chunks))
 
     def read(self, offset: int, length: int) -> bytes:
-        """A range of the text, as much of it as there is."""
+        """A range of the text, as much of it as is kept from its first byte on."""
         end = min(offset + length, self.size)
-        if offset >= end:
-            return b""
-        first = bisect_right(self._starts, offset) - 1
-        last = bisect_right(self._starts, end - 1)
-        text = b"".join(map(zlib.decompress, self._chunks[first:last]))
-        begin = offset - self._starts[first]
-        return text[begin : begin + end - offset]
+        pieces = []
+        at = max(0, bisect_right(self._starts, offset) - 1)
+        while offset < end and at < len(self._chunks) and self._starts[at] <= offset:
+            start = self._starts[at]
+            piece = zlib.decompress(self._chunks[at])[offset - start : end - start]
+            pieces.append(piece)
+            offset += len(piece)
+            at += 1
+        return b"".join(pieces)
 
     def search(self, query: str) -> list[int]:
         """Numbers of the lines that hold the query, in order; letters match in both cases."""
@@ -158,17 +196,39 @@ class LogText:
         self._chunks.append(zlib.compress(chunk, 1))
         self._starts.append(self.size)
         self._first_lines.append(self.lines)
-        if len(self.errors) < MOST_ERRORS:
-            self.errors += _error_lines(chunk, self.lines)[: MOST_ERRORS - len(self.errors)]
+        if self._errors_left:
+            errors = _error_lines(chunk, self.lines)[: self._errors_left]
+            self.errors += errors
+            self._errors_left -= len(errors)
+        self._take_lines(chunk, is_kept=True)
+        self.kept += len(chunk)
+
+    def _pass_over(self, chunk: bytes) -> None:
+        """Counts a chunk; keeps it only if it holds the first error, which users want to read."""
+        if not self.errors and _error_lines(chunk, self.lines):
+            self._take(chunk)
+            return
+        self._errors_left = MOST_ERRORS
+        # Two looks for plain bytes rule out most chunks at a tenth of the cost.
+        is_marked = (_HEAD in chunk or _FOOT in chunk) and _MARKS.search(chunk)
+        if is_marked or self._frame is not None:
+            self._take_lines(chunk, is_kept=False)
+            return
+        lines = chunk.count(b"\n") + (not chunk.endswith(b"\n"))
+        self._part.pass_over(self.size, len(chunk), lines)
+        self.lines += lines
+        self.size += len(chunk)
+
+    def _take_lines(self, chunk: bytes, *, is_kept: bool) -> None:
         position = self.size
         for line in chunk.split(b"\n"):
             size = min(len(line) + 1, self.size + len(chunk) - position)
             if size:
-                self._take_line(line, position, size)
+                self._take_line(line, position, size, is_kept=is_kept)
             position += size
         self.size += len(chunk)
 
-    def _take_line(self, line: bytes, start: int, size: int) -> None:
+    def _take_line(self, line: bytes, start: int, size: int, *, is_kept: bool) -> None:
         number = self.lines
         self.lines += 1
         if line.startswith(_HEAD) and len(self.parts) < MOST_PARTS:
@@ -187,7 +247,10 @@ class LogText:
             self._end_part()
             self._part = Part("", number + 1)
             return
-        self._part.add(start, size)
+        if is_kept:
+            self._part.add(start, size)
+        else:
+            self._part.pass_over(start, size, 1)
 
     def _end_part(self) -> None:
         part = self._part
@@ -207,7 +270,7 @@ def _command(head: bytes) -> str:
 
 
 def _whole_lines(pieces: Iterable[bytes], limit_bytes: int) -> Iterator[bytes]:
-    """Chunks that end with a line, unless that is very long."""
+    """Chunks that end with a line, but for the last one."""
     held, size, left = [], 0, limit_bytes
     for given in pieces:
         piece = given[:left]
@@ -219,7 +282,7 @@ def _whole_lines(pieces: Iterable[bytes], limit_bytes: int) -> Iterator[bytes]:
             end = text.rindex(b"\n") + 1
             yield text[:end]
             held, size = [text[end:]], len(text) - end
-        if not left:
+        if not left or size > LONGEST_LINE_BYTES:
             break
     if size:
         yield b"".join(held)
@@ -234,7 +297,9 @@ def _lines_of(pattern: re.Pattern[bytes], chunk: bytes, line: int) -> Iterator[i
 
 
 def _error_lines(chunk: bytes, line: int) -> list[int]:
-    places = {match.end() for match in _ERROR_START.finditer(chunk)}
+    places = set()
+    if any(part in chunk for part in _ERROR_PARTS):
+        places = {match.end() for match in _ERROR_START.finditer(chunk)}
     for word in _ERROR_WORDS:
         at = chunk.find(word)
         while at >= 0 and len(places) < 10 * MOST_ERRORS:

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from inductiva_widgets.api.client import check_task_id
-from inductiva_widgets.errors import NotFoundError, UserInputError
+from inductiva_widgets.errors import UserInputError
 from inductiva_widgets.formats import safe_text
 from inductiva_widgets.phases import phases
 from inductiva_widgets.service.log_text import LogText
 from inductiva_widgets.service.packing import pack_numbers
 from inductiva_widgets.service.protocol import LogFile, LogPart, LogRange, LogsFound, LogsOpened
 from inductiva_widgets.task import Task
-from inductiva_widgets.task.files import outputs_missing
+from inductiva_widgets.task.files import existing_outputs, outputs_missing, outputs_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -28,7 +28,10 @@ if TYPE_CHECKING:
 __all__ = ["LOGS", "LogCommands"]
 
 LOGS = ("stdout.txt", "stderr.txt")
-LONGEST_LOG_BYTES = 64 * 1000 * 1000  # a packed log is unpacked from its start
+# A packed log is unpacked from its start: of a longer one only as much as would be kept.
+LONGEST_LOG_BYTES = 1000 * 1000 * 1000
+# What is kept of a long log: how a run ended is asked more often than how it began.
+HEAD_BYTES, TAIL_BYTES = 16 * 1000 * 1000, 48 * 1000 * 1000
 LONGEST_READ_BYTES = 1 << 20
 KEPT_BYTES = 48 * 1000 * 1000  # of packed text, for all tasks
 LONGEST_QUERY = 200
@@ -70,12 +73,12 @@ class LogCommands:
             for phase in phases(record, self._backend.client.clock.now())
             if phase.kind == "command"
         ]
-        revision = task.outputs.directory().revision
-        told = [
-            _told(file, self._text((task.id, revision, file.name), file), ran) for file in files
+        revision = outputs_of(task).directory().revision
+        logs = [
+            _log_file(file, self._text((task.id, revision, file.name), file), ran) for file in files
         ]
         opened: dict[str, Any] = msgspec.to_builtins(
-            LogsOpened(task_id=task.id, revision=revision, logs=told)
+            LogsOpened(task_id=task.id, revision=revision, logs=logs)
         )
         return opened
 
@@ -83,7 +86,7 @@ class LogCommands:
         """A range of a log's text, at most 1 MB.
 
         Raises:
-            UserInputError: No such range, or the outputs are others by now.
+            UserInputError: No such range, or the outputs have changed.
         """
         text = self._asked_for(params)
         offset, length = params.get("offset"), params.get("length")
@@ -96,7 +99,7 @@ class LogCommands:
         """Numbers of the lines that hold a text, at most 100,000, as packed float64.
 
         Raises:
-            UserInputError: Nothing to search for, or the outputs are others by now.
+            UserInputError: Nothing to search for, or the outputs have changed.
         """
         query = params.get("query")
         if not isinstance(query, str) or not 0 < len(query) <= LONGEST_QUERY:
@@ -109,19 +112,17 @@ class LogCommands:
         if name not in LOGS:
             raise UserInputError(f"There is no log {safe_text(str(name), 40)!r}.")
         found = {file.name: file for file in self._files(task)}
-        if name not in found or revision != task.outputs.directory().revision:
+        if name not in found or revision != outputs_of(task).directory().revision:
             raise UserInputError(
                 "The outputs have changed since the log was opened.", hint="Open the log again."
             )
         return self._text((task.id, str(revision), name), found[name])
 
     def _files(self, task: Task, *, refresh: bool = False) -> list[OutputFile]:
-        try:
+        with existing_outputs(task) as outputs:
             if refresh:
-                task.outputs.directory(refresh=True)
-            files = task.outputs.files()
-        except NotFoundError:
-            raise outputs_missing(task) from None
+                outputs.directory(refresh=True)
+            files = outputs.files()
         return [files[name] for name in LOGS if name in files]
 
     def _text(self, place: Place, file: OutputFile) -> LogText:
@@ -132,7 +133,9 @@ class LogCommands:
             known = self._known(place)
             if known is not None:
                 return known
-            text = LogText(_pieces(file), LONGEST_LOG_BYTES)
+            kept = HEAD_BYTES + TAIL_BYTES
+            limit = file.size if file.size <= LONGEST_LOG_BYTES else kept
+            text = LogText(_pieces(file), limit, HEAD_BYTES, TAIL_BYTES)
             with self._lock:
                 self._texts[place] = text
                 while len(self._texts) > 1 and self._held() > KEPT_BYTES:
@@ -166,7 +169,7 @@ def _pieces(file: OutputFile) -> Iterator[bytes]:
             yield piece
 
 
-def _told(file: OutputFile, text: LogText, ran: Sequence[Phase]) -> LogFile:
+def _log_file(file: OutputFile, text: LogText, ran: Sequence[Phase]) -> LogFile:
     framed = [part for part in text.parts if part.command]
     owners = dict(
         zip(map(id, framed), _owners([part.command for part in framed], ran), strict=True)
@@ -192,7 +195,7 @@ def _told(file: OutputFile, text: LogText, ran: Sequence[Phase]) -> LogFile:
     return LogFile(
         name=file.name,
         size=file.size,
-        read=text.size,
+        read=text.kept,
         lines=text.lines,
         parts=parts,
         errors=text.errors,

@@ -1,4 +1,4 @@
-"""Command about the machine of a task: what it did while the task ran."""
+"""Command about the machine of a task: its load while the task ran."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from inductiva_widgets.metrics import METRICS_FILE, number, read_table, seconds
 from inductiva_widgets.service.packing import pack_numbers
 from inductiva_widgets.service.protocol import MachineColumn, MachineMetrics
 from inductiva_widgets.task import Task
-from inductiva_widgets.task.files import outputs_missing
+from inductiva_widgets.task.files import existing_outputs
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -48,7 +48,7 @@ class MachineCommands:
         self._backend = backend
 
     def metrics(self, params: dict[str, Any]) -> tuple[dict[str, Any], list[bytes]]:
-        """The samples of a task's machine by now: gzip of float64, a column after the other.
+        """The samples of a task's machine so far: gzip of float64, a column after the other.
 
         The first column is the time in seconds since the computation began, or since the first
         sample. A missing value is NaN. No sample: no rows.
@@ -83,10 +83,8 @@ class MachineCommands:
 
 
 def _content(task: Task) -> bytes:
-    try:
-        files = task.outputs.files()
-    except NotFoundError:
-        raise outputs_missing(task) from None
+    with existing_outputs(task) as outputs:
+        files = outputs.files()
     return files[METRICS_FILE].head(LONGEST_FILE_BYTES) if METRICS_FILE in files else b""
 
 

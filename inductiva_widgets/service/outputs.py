@@ -14,7 +14,6 @@ from inductiva_widgets.api.client import check_task_id
 from inductiva_widgets.errors import (
     FileConflictError,
     InductivaWidgetsError,
-    NotFoundError,
     UserInputError,
 )
 from inductiva_widgets.outputs.check import local_states
@@ -23,7 +22,7 @@ from inductiva_widgets.service.preview import previewed
 from inductiva_widgets.service.protocol import DownloadProgress, FileListing, LocalFiles
 from inductiva_widgets.service.summaries import service_error
 from inductiva_widgets.task import Task
-from inductiva_widgets.task.files import outputs_missing
+from inductiva_widgets.task.files import existing_outputs, outputs_missing, outputs_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -43,9 +42,9 @@ COMPARED_BYTES = 64 * 1000 * 1000  # of contents, each time that a view looks in
 
 
 class _Running:
-    """A download with what the views know of it.
+    """A download with what was sent to the views.
 
-    One lock is held while telling, so that no older state comes after a newer one.
+    One lock is held while sending, so that no older state comes after a newer one.
     """
 
     def __init__(self, task_id: str, revision: str, target: str) -> None:
@@ -56,17 +55,17 @@ class _Running:
         self.is_archive = False
         self.download: Download | None = None
         self._lock = threading.Lock()
-        self._told: dict[int, int] = {}
+        self._sent: dict[int, int] = {}
 
-    def tell(self, publish: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
+    def publish(self, send: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
         """Publishes the present state, with the files that changed since the last time."""
         with self._lock:
-            event, states = self._event(self._told)
-            self._told = states
-            publish(event)
+            event, states = self._event(self._sent)
+            self._sent = states
+            send(event)
         return event
 
-    def tell_whole(self, deliver: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
+    def send_whole(self, deliver: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
         """Delivers the state of every file, for those who have missed the events so far."""
         with self._lock:
             event, _ = self._event({})
@@ -76,10 +75,10 @@ class _Running:
     @property
     def state(self) -> dict[str, Any]:
         """The download with the state of every file."""
-        state: dict[str, Any] = self.tell_whole(lambda _: None)["download"]
+        state: dict[str, Any] = self.send_whole(lambda _: None)["download"]
         return state
 
-    def _event(self, told: dict[int, int]) -> tuple[dict[str, Any], dict[int, int]]:
+    def _event(self, sent: dict[int, int]) -> tuple[dict[str, Any], dict[int, int]]:
         download = self.download
         if download is None:  # set before the first event
             raise AssertionError
@@ -90,7 +89,7 @@ class _Running:
         if isinstance(error, FileConflictError):
             others = [f.index for f in files if f.name in error.failed]
             states.update(dict.fromkeys(others, LOCAL_STATES["different"]))
-        changed = {i: s for i, s in states.items() if told.get(i) != s}
+        changed = {i: s for i, s in states.items() if sent.get(i) != s}
         message = DownloadProgress(
             download_id=self.download_id,
             task_id=self.task_id,
@@ -139,8 +138,8 @@ class OutputCommands:
     def prepare(self, task: Task) -> None:
         """Reads and packs what a view of the task asks for first, if the task has ended.
 
-        The view then finds what the task's owner has read already. What goes wrong is told when
-        the view asks.
+        The view then finds what the task's owner has read already. What goes wrong is
+        reported when the view asks.
         """
         with self._lock:
             task = self._tasks.setdefault(task.id, task)
@@ -192,7 +191,7 @@ class OutputCommands:
         running.is_archive = params.get("uncompress") is False
         # Callbacks may come before `start_download` returns: they wait for this lock.
         with self._lock:
-            running.download = task.outputs.start_download(
+            running.download = outputs_of(task).start_download(
                 target,
                 indices=indices,
                 uncompress=not running.is_archive,
@@ -200,7 +199,7 @@ class OutputCommands:
                 on_progress=lambda _: self._progress(running),
             )
             self._running[running.download_id] = running
-        state: dict[str, Any] = running.tell_whole(self._publisher(running))["download"]
+        state: dict[str, Any] = running.send_whole(self._publisher(running))["download"]
         return state
 
     def check(self, params: dict[str, Any]) -> dict[str, Any]:
@@ -227,7 +226,7 @@ class OutputCommands:
         """
         task = self._task(params)
         listing = _same_listing(task, params)
-        meta, content = previewed(task.outputs.files(), listing, params)
+        meta, content = previewed(outputs_of(task).files(), listing, params)
         return msgspec.to_builtins(meta), [content]
 
     def state(self, params: dict[str, Any]) -> dict[str, Any]:
@@ -259,17 +258,17 @@ class OutputCommands:
                 running.download.pause()
             else:
                 running.download.resume()
-            running.tell(self._publisher(running))
+            running.publish(self._publisher(running))
         return {}
 
-    def tell_running(self, listener: Listener) -> None:
-        """Tells a new listener of a task's topic its downloads on their way, or the last one.
+    def send_running(self, listener: Listener) -> None:
+        """Sends a new listener of a task's topic its downloads on their way, or the last one.
 
         A page that is loaded again so still shows which files were verified.
         """
         if listener.topic.startswith("task/"):
             for running in self._known(listener.topic.removeprefix("task/")):
-                running.tell_whole(partial(self._hub.deliver, listener))
+                running.send_whole(partial(self._hub.deliver, listener))
 
     def _frame(self, listing: Listing) -> tuple[int, bytes]:
         """The packed listing, made once for all who ask for it at about the same time."""
@@ -300,7 +299,7 @@ class OutputCommands:
     def _progress(self, running: _Running) -> None:
         with self._lock:
             pass  # `start` holds it until the download is known
-        if running.tell(self._publisher(running))["download"]["state"] != "running":
+        if running.publish(self._publisher(running))["download"]["state"] != "running":
             with self._lock:
                 self._running.pop(running.download_id, None)
                 self._ended.pop(running.task_id, None)
@@ -318,11 +317,9 @@ class OutputCommands:
 
 
 def _listing(task: Task, *, refresh: bool = False) -> Listing:
-    """What the task's archive holds; its absence is told as what it means for the task."""
-    try:
-        return task.outputs.directory(refresh=refresh)
-    except NotFoundError:
-        raise outputs_missing(task) from None
+    """What the task's archive holds; its absence is reported as what it means for the task."""
+    with existing_outputs(task) as outputs:
+        return outputs.directory(refresh=refresh)
 
 
 def _same_listing(task: Task, params: dict[str, Any]) -> Listing:

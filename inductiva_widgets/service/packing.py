@@ -104,7 +104,7 @@ def selected_indices(buffer: bytes, count: int) -> list[int]:
         raise UserInputError("The selection belongs to no list of files.")
     size = (count + 7) // 8
     try:
-        # One byte more than right is asked for, so that a bomb is seen without being unpacked.
+        # One byte more than right is read, so that a bomb is seen without being unpacked.
         with gzip.GzipFile(fileobj=io.BytesIO(buffer)) as stream:
             bits = stream.read(size + 1)
     except (OSError, EOFError, zlib.error) as error:

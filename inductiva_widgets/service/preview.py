@@ -1,4 +1,4 @@
-"""Looks into output files: what kind they are, and as many bytes as a view shows."""
+"""Previews of output files: their kind, and as many bytes as a view shows."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def kind_of(name: str, head: bytes) -> tuple[PreviewKind, str]:
 
 
 def _is_binary(head: bytes) -> bool:
-    if head.startswith((b"\xff\xfe", b"\xfe\xff")):  # UTF-16 says so itself
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")):  # UTF-16 by its byte order mark
         return False
     if b"\0" in head:
         return True

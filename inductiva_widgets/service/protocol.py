@@ -11,21 +11,27 @@ from typing import Literal
 import msgspec
 
 from inductiva_widgets.causes import Cause  # noqa: TC001 - msgspec reads annotations
+from inductiva_widgets.ending import KillOutcome  # noqa: TC001 - as above
 from inductiva_widgets.phases import Kind as PhaseKind  # noqa: TC001 - as above
 
 __all__ = [
     "TASK_COLUMNS",
+    "AwayNotice",
     "BackendName",
+    "BatchEvent",
     "BatchFailure",
     "BatchProgress",
     "BatchState",
     "ComparedInputs",
     "Cost",
+    "DownloadEvent",
     "DownloadProgress",
+    "EndedNotice",
     "FileListing",
     "FilePreview",
     "FollowState",
     "InputDifference",
+    "KillResult",
     "LiveFiles",
     "LiveTop",
     "LocalFiles",
@@ -42,19 +48,27 @@ __all__ = [
     "MachineMetrics",
     "Money",
     "NewestFile",
+    "NewestTasks",
+    "NoticeClaim",
     "Phase",
     "PreviewKind",
     "ProgressEvent",
     "ServiceError",
     "SimulatedTime",
     "Stale",
+    "StateEvent",
     "TaskCollection",
     "TaskComparison",
     "TaskDetails",
+    "TaskDownloads",
     "TaskFailure",
     "TaskKill",
+    "TaskKills",
     "TaskSummary",
+    "TasksEvent",
     "TopProcess",
+    "ViewCode",
+    "WatchedTask",
 ]
 
 
@@ -68,7 +82,7 @@ class ServiceError(msgspec.Struct, frozen=True):
 
 
 class BackendName(msgspec.Struct, frozen=True):
-    """Which service a task runs on, for people and to tell backends apart."""
+    """Which service a task runs on, for people and to distinguish backends."""
 
     id: str
     name: str
@@ -90,7 +104,7 @@ class Money(msgspec.Struct, frozen=True):
 
 
 class Cost(Money, frozen=True):
-    """What a task has cost by now, or in all."""
+    """What a task has cost so far, or in total."""
 
     is_final: bool
 
@@ -155,7 +169,7 @@ class TaskDetails(msgspec.Struct, frozen=True, kw_only=True):
     """What the views show of a task beyond its summary; no saved notebook keeps it.
 
     `commands` are those of the submission; what has no phase has not begun. `refresh_in_s` is when
-    a view may ask anew although the status is the same; `None`: it need not.
+    a view may ask again although the status is the same; `None`: it need not.
     """
 
     task_id: str
@@ -197,7 +211,8 @@ class LogPart(msgspec.Struct, frozen=True, kw_only=True):
     """What one command wrote to a log; `line` counts from 0 in the whole file.
 
     `blocks` is a flat list: offset, bytes and lines of the first block of its text, of the second
-    and so on. Without `command` it is text that no command is known of.
+    and so on; a block of negative bytes stands for as many that cannot be read here. Without
+    `command` it is text that no command is known of.
     """
 
     command: str | None
@@ -210,7 +225,7 @@ class LogPart(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LogFile(msgspec.Struct, frozen=True, kw_only=True):
-    """A log. Only its first `read` bytes can be read here; `errors` are numbers of lines."""
+    """A log. Only `read` of its bytes can be read here; `errors` are numbers of lines."""
 
     name: str
     size: int
@@ -243,7 +258,7 @@ class LogsFound(msgspec.Struct, frozen=True):
 
 
 class MachineColumn(msgspec.Struct, frozen=True):
-    """A column of measures; `kind` says which chart it is for, `None`: none that is known."""
+    """A column of measures; `kind` names the chart it is for, `None`: no known one."""
 
     name: str
     kind: Literal["cpu", "memory", "disk-read", "disk-written", "received", "sent"] | None
@@ -336,7 +351,7 @@ class LogChunk(msgspec.Struct, frozen=True):
 class LogEvent(msgspec.Struct, frozen=True, kw_only=True):
     """What was written lately, in the order in which it came. `feed` names what `line` counts in.
 
-    `error` says why the logs are unavailable.
+    `error` states why the logs are unavailable.
     """
 
     kind: Literal["log"] = "log"
@@ -357,7 +372,7 @@ class SimulatedTime(msgspec.Struct, frozen=True):
 
 
 class ProgressEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """What the log tells of the progress by now; `None`: nothing."""
+    """The present progress as shown by the log; `None` without any."""
 
     kind: Literal["progress"] = "progress"
     task_id: str
@@ -372,9 +387,9 @@ class NewestFile(msgspec.Struct, frozen=True):
 
 
 class LiveFiles(msgspec.Struct, frozen=True, kw_only=True):
-    """Files that a running task has by now.
+    """Files that a running task has now.
 
-    `sizes` is `None` where they are not told. `left_out` more files than are named. Nothing
+    `sizes` is `None` where they are unknown. `left_out` more files than are named. Nothing
     written for `quiet_after_s` is worth a word; `usual_s` is the usual time between two writes.
     """
 
@@ -400,7 +415,7 @@ class TopProcess(msgspec.Struct, frozen=True):
 
 
 class LiveTop(msgspec.Struct, frozen=True, kw_only=True):
-    """What `top` says of a running task's machine: the leading processes, and the whole."""
+    """What `top` reports of a running task's machine: the leading processes, and the whole."""
 
     task_id: str
     load: list[float]
@@ -444,12 +459,32 @@ TASK_COLUMNS = (
 )
 
 
+class KillResult(msgspec.Struct, frozen=True):
+    """How the kill of a task ended, and its state after that."""
+
+    outcome: KillOutcome
+    task: TaskSummary
+
+
+class NewestTasks(msgspec.Struct, frozen=True):
+    """The newest tasks, newest first; `total` is how many there are."""
+
+    tasks: list[TaskSummary]
+    total: int
+
+
 class TaskKill(msgspec.Struct, frozen=True):
     """How the kill of one task among several ended; `error` with `failed` only."""
 
     task_id: str
     outcome: Literal["killed", "pending", "already-ended", "failed"]
     error: ServiceError | None = None
+
+
+class TaskKills(msgspec.Struct, frozen=True):
+    """How the kills of several tasks ended."""
+
+    outcomes: list[TaskKill]
 
 
 class TaskComparison(msgspec.Struct, frozen=True):
@@ -499,3 +534,74 @@ class BatchProgress(msgspec.Struct, frozen=True, kw_only=True):
     bytes_per_s: float | None
     target: str
     failures: list[BatchFailure] = []
+
+
+class TaskDownloads(msgspec.Struct, frozen=True):
+    """Downloads of a task."""
+
+    downloads: list[DownloadProgress]
+
+
+class ViewCode(msgspec.Struct, frozen=True):
+    """The name of a bundle."""
+
+    name: str
+
+
+class WatchedTask(msgspec.Struct, frozen=True):
+    """Whether a notice reports the end of a task."""
+
+    on: bool
+
+
+class NoticeClaim(msgspec.Struct, frozen=True):
+    """Whether a page was the first to ask for a notice, and so shows it."""
+
+    is_first: bool
+
+
+class StateEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """The state of a task."""
+
+    kind: Literal["task"] = "task"
+    task: TaskSummary
+
+
+class DownloadEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """The outcome of a download."""
+
+    kind: Literal["download"] = "download"
+    download: DownloadProgress
+
+
+class TasksEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """The newest tasks; `total` is how many there are."""
+
+    kind: Literal["tasks"] = "tasks"
+    tasks: list[TaskSummary]
+    total: int
+
+
+class BatchEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a download of several tasks is."""
+
+    kind: Literal["batch"] = "batch"
+    batch: BatchProgress
+
+
+class AwayNotice(msgspec.Struct, frozen=True, kw_only=True):
+    """What ended since the user looked last."""
+
+    kind: Literal["away"] = "away"
+    notice_id: str
+    since: str
+    finished: list[TaskSummary]
+    failed: list[TaskSummary]
+
+
+class EndedNotice(msgspec.Struct, frozen=True, kw_only=True):
+    """A watched task has ended."""
+
+    kind: Literal["ended"] = "ended"
+    notice_id: str
+    task: TaskSummary

@@ -1,4 +1,4 @@
-"""What views are told of a task and of an error, from what the rest of the package knows."""
+"""Tasks and errors as messages for views, made of the records of the rest of the package."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["record_summary", "service_error", "task_summary"]
 
 
 def service_error(error: BaseException) -> ServiceError:
-    """What a view may know of an error: ours in full, others by their class only."""
+    """What of an error is sent to a view: ours in full, others by their class only."""
     if isinstance(error, InductivaWidgetsError):
         return ServiceError(
             type(error).__name__, safe_text(error.message, 600), error.hint, error.retryable
@@ -60,8 +60,6 @@ def record_summary(
         return iso(record.time(field))
 
     known = status_info(record.status)
-    # Some ends are explained by the machine only (`executer.error_detail`).
-    detail = record.error_detail or (record.executer.error_detail if record.executer else None)
     cost = record.estimated_computation_cost
     return TaskSummary(
         task_id=record.task_id,
@@ -84,7 +82,7 @@ def record_summary(
         computation_seconds=record.metrics.computation_seconds,
         # The service gives all amounts in US dollars.
         cost=None if cost is None else Cost(cost, "USD", record.is_terminated),
-        error_detail=detail and safe_text(detail, 600),
+        error_detail=record.reason and safe_text(record.reason, 600),
         output_files=record.metrics.output_total_files,
         output_size_bytes=record.metrics.output_size_bytes,
         output_packed_bytes=record.metrics.output_zipped_size_bytes,

@@ -1,4 +1,4 @@
-"""Folders that views download to, and how they are shown."""
+"""Download folders of views, and how their paths are shown."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def _inner(folder: object) -> PurePosixPath:
     if not isinstance(folder, str) or len(folder) > PATH_LIMIT:
         raise UserInputError("folder must be the path of a folder in the file browser.")
     path = PurePosixPath(folder.strip("/"))
-    # A drive or a backslash would be a way out on Windows only, and is no folder's name elsewhere.
+    # A drive or a backslash leads out on Windows only, and no folder elsewhere has such a name.
     if ".." in path.parts or any(c in folder for c in "\\\0") or Path(path).is_absolute():
         raise UserInputError("folder must be a path below the root of the file browser.")
     if path.parts and ":" in path.parts[0]:

@@ -1,7 +1,8 @@
-"""Commands about tasks: look, list, kill; and the list followed."""
+"""Commands about tasks: get, list, kill; and following the task list."""
 
 from __future__ import annotations
 
+import logging
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,14 @@ from inductiva_widgets.errors import (
     UserInputError,
 )
 from inductiva_widgets.formats import iso
-from inductiva_widgets.service.protocol import BackendName, Stale, TaskSummary
+from inductiva_widgets.service.protocol import (
+    BackendName,
+    KillResult,
+    NewestTasks,
+    Stale,
+    TasksEvent,
+    TaskSummary,
+)
 from inductiva_widgets.service.summaries import record_summary, service_error, task_summary
 from inductiva_widgets.task import Task
 from inductiva_widgets.watch import KEY_LOOK_S, STEPS_S
@@ -30,6 +38,8 @@ if TYPE_CHECKING:
     from inductiva_widgets.backend import Backend
 
 __all__ = ["TaskListFeed", "get_task", "kill_task", "list_tasks", "listed_count", "state_of"]
+
+log = logging.getLogger(__name__)
 
 MAX_LISTED = 500
 FOLLOWED = 100
@@ -46,10 +56,10 @@ def get_task(backend: Backend, params: dict[str, Any]) -> dict[str, Any]:
 
 
 def state_of(backend: Backend, task_id: str, *, refresh: bool = False) -> TaskSummary:
-    """State of one task; asks the service unless an answer is at hand.
+    """State of one task; asks the service unless there is an answer already.
 
     Raises:
-        InductivaWidgetsError: The task is not known, or the service does not tell.
+        InductivaWidgetsError: The task is not known, or the service does not answer.
     """
     seen = None if refresh else backend.watcher.latest(task_id)
     if seen is None or seen.record is None:
@@ -61,12 +71,16 @@ def kill_task(backend: Backend, params: dict[str, Any]) -> dict[str, Any]:
     """Kills a task; `outcome` is what the service confirmed, never what was hoped."""
     task = Task(check_task_id(params.get("task_id")), backend=backend)
     outcome = task.kill(wait_timeout=KILL_WAIT_S)
-    seen = backend.watcher.refresh(task.id)
+    try:
+        seen = backend.watcher.refresh(task.id, retry=False)
+    except InductivaWidgetsError:  # of the state only: the kill itself has an outcome
+        known = backend.watcher.latest(task.id)
+        if known is None:
+            raise
+        seen = known
     backend.watcher.wake()
-    return {
-        "outcome": str(outcome),
-        "task": msgspec.to_builtins(task_summary(backend, seen)),
-    }
+    result: dict[str, Any] = msgspec.to_builtins(KillResult(outcome, task_summary(backend, seen)))
+    return result
 
 
 def list_tasks(backend: Backend, params: dict[str, Any]) -> dict[str, Any]:
@@ -75,7 +89,9 @@ def list_tasks(backend: Backend, params: dict[str, Any]) -> dict[str, Any]:
     if status is not None and (not isinstance(status, str) or status not in STATUSES):
         raise UserInputError("There is no such task status.")
     page = backend.client.tasks(per_page=last_n, status=status)
-    return {"tasks": msgspec.to_builtins(_rows(backend, page)), "total": page.total_size}
+    newest = NewestTasks(_rows(backend, page), page.total_size)
+    listed: dict[str, Any] = msgspec.to_builtins(newest)
+    return listed
 
 
 def listed_count(params: dict[str, Any]) -> int:
@@ -97,30 +113,30 @@ def _rows(backend: Backend, page: TaskPage) -> list[TaskSummary]:
 
 
 class TaskListFeed:
-    """Follows the newest tasks on a thread of its own and tells what changed.
+    """Follows the newest tasks on a thread of its own and sends what changed.
 
-    Looks come after 1, 2, 5, 10 s, and after 1 s again when something changed, but never sooner
-    than the backend's watcher looks at tasks. While the service
-    does not answer, the tasks known so far are told once as stale. With a refused key nothing is
-    asked until there is another one, or somebody wants to know.
+    Requests come after 1, 2, 5, 10 s, and after 1 s again when something changed, but never sooner
+    than the backend's watcher polls. While the service does not answer, the tasks known so far are
+    sent once, marked as stale. With a refused key nothing is asked until there is another one, or
+    `wake` is called.
 
     Args:
         backend: Where the tasks run.
-        tell: Takes each event, on the thread.
+        send: Takes each event, on the thread.
         on_page: Takes each answer, whether or not it holds news, on the thread.
 
     Attributes:
-        latest: The event told last.
+        latest: The event sent last.
     """
 
     def __init__(
         self,
         backend: Backend,
-        tell: Callable[[dict[str, Any]], None],
+        send: Callable[[dict[str, Any]], None],
         on_page: Callable[[TaskPage], None] = lambda _: None,
     ) -> None:
         self._backend = backend
-        self._tell = tell
+        self._send = send
         self._on_page = on_page
         self.latest: dict[str, Any] | None = None
         self._rows: list[TaskSummary] = []
@@ -146,7 +162,11 @@ class TaskListFeed:
 
     def _run(self) -> None:
         while not self._closed:
-            pause = self._look()
+            try:
+                pause = self._look()
+            except Exception as error:  # the thread must outlive whatever an answer does to it
+                log.exception("following the tasks failed by a fault of this package")
+                pause = self._failed(InductivaWidgetsError(type(error).__name__))
             self._wake.wait(pause)
             self._wake.clear()
 
@@ -189,10 +209,10 @@ class TaskListFeed:
         return max(step, self._backend.watcher.least_pause_s)
 
     def _publish(self, rows: list[TaskSummary]) -> None:
-        event = {"kind": "tasks", "tasks": msgspec.to_builtins(rows), "total": self._total}
+        event = msgspec.to_builtins(TasksEvent(tasks=rows, total=self._total))
         self.latest = event
         if not self._closed:
-            self._tell(event)
+            self._send(event)
 
 
 def _is_same(old: tuple[list[TaskSummary], int], new: tuple[list[TaskSummary], int]) -> bool:

@@ -23,7 +23,7 @@ export interface CallOptions {
    * repeats its message (same id, so it runs once) and shares its answer.
    */
   intent?: string;
-  /** Told `true` when the other side has not taken the call within a second, `false` when it has. */
+  /** Called with `true` when the other side has not taken the call within a second, `false` when it has. */
   onWaiting?: (waiting: boolean) => void;
 }
 
@@ -35,11 +35,11 @@ export interface Reply<M extends Method> {
 export type TopicEvent = TaskEvent | TasksEvent | BatchEvent | LogEvent | ProgressEvent | NoticeEvent;
 export type EventListener = (event: TopicEvent) => void;
 
-/** What a view knows of its host. */
+/** The interface of a view to its host. */
 export interface Connection {
   /** Who answers, for "Waiting for the …". */
   readonly peer: "kernel" | "server";
-  /** False once nobody can answer any more. */
+  /** False once calls can no longer be answered. */
   readonly connected: ReadonlySignal<boolean>;
   call<M extends Method>(method: M, params: Methods[M]["params"], options?: CallOptions): Promise<Reply<M>>;
   /** `onGap`: events were lost; ask for the state anew. */
@@ -65,7 +65,7 @@ export function isAbort(error: unknown): boolean {
   return error instanceof DOMException && error.name === "AbortError";
 }
 
-/** Hands events to the listeners of their topic and notices lost ones by their revision. */
+/** Passes events to the listeners of their topic and detects lost ones by their revision. */
 export class Topics {
   readonly #topics = new Map<string, { last: number; listeners: Set<Listener> }>();
 
@@ -124,7 +124,7 @@ interface PendingCall {
   taken(): void;
 }
 
-/** Waits this long for a sign that the kernel has taken a call before the view says so. */
+/** Waits this long for a sign that the kernel has taken a call before the view shows that it waits. */
 const ACK_MS = 1000;
 
 const KERNEL_GONE: ServiceError = {

@@ -96,7 +96,7 @@ export function formatStamp(time: number): string {
   return STAMP.format(time).replaceAll(",", "");
 }
 
-/** `i4ir3k…w2an`: what tells ids apart stands at both ends. */
+/** `i4ir3k…w2an`: what distinguishes ids stands at both ends. */
 export function shortId(id: string, head = 6, tail = 4): string {
   return id.length <= head + tail + 1 ? id : `${id.slice(0, head)}…${id.slice(-tail)}`;
 }

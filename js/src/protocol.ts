@@ -72,7 +72,7 @@ export interface TaskSummary {
   output_files: number | null;
   output_size_bytes: number | null;
   output_packed_bytes: number | null;
-  /** When the service said this (its clock). */
+  /** When the service reported this (its clock). */
   as_of: string;
   /** The service's clock when this message was made: the browser ticks from it. */
   server_now: string;
@@ -94,7 +94,7 @@ export interface FileListing {
   size_bytes: number;
   /** Size of the archive file itself. */
   archive_bytes: number;
-  /** Where downloads go unless told otherwise, as shown to the user. */
+  /** Where downloads go unless another folder is named, as shown to the user. */
   target: string;
 }
 
@@ -108,7 +108,7 @@ export enum FileState {
   Verified = 3,
   Skipped = 4,
   Failed = 5,
-  /** On disk with the size of the listing; as `outputs.check` tells, like the next two. */
+  /** On disk with the size of the listing; as `outputs.check` reports, like the next two. */
   SameSize = 6,
   Differs = 7,
   /** On disk with the size and CRC-32 of the listing. */
@@ -201,7 +201,7 @@ export interface Cause {
   kind: string;
   /** One plain sentence. */
   sentence: string;
-  /** What else the service or the log says about it; may be empty. */
+  /** What else the service or the log reports about it; may be empty. */
   detail: string;
   /** The one sensible next step; may be empty. */
   step: string;
@@ -224,7 +224,7 @@ export interface TaskDetails {
   phases: Phase[];
   /** Command lines that the task was given. Those without a phase have not begun. */
   commands: string[];
-  /** Of a task that did not end well, as far as the record tells. */
+  /** Of a task that did not end well, as far as the record shows it. */
   cause: Cause | null;
   /** Of the machine group; `null`: not known, or there is none. */
   cost_per_hour: Money | null;
@@ -271,18 +271,21 @@ export interface LogPart {
   /** Number of its first line, from 0 in the whole file. */
   line: number;
   lines: number;
-  /** Flat list: offset, bytes, lines of the first block of its text, of the second … */
+  /**
+   * Flat list: offset, bytes, lines of the first block of its text, of the second … A block of negative bytes
+   * stands for as many that cannot be read here.
+   */
   blocks: number[];
 }
 
 export interface LogFile {
   name: string;
   size: number;
-  /** Only so many of its first bytes can be read here. */
+  /** Only so many of its bytes can be read here. */
   read: number;
   lines: number;
   parts: LogPart[];
-  /** Numbers of the first lines that tell of an error. */
+  /** Numbers of lines that report an error: of each stretch that can be read the first 200. */
   errors: number[];
 }
 
@@ -335,7 +338,7 @@ export interface NewestFile {
 export interface LiveFiles {
   task_id: string;
   files: string[];
-  /** `null` where they are not told. */
+  /** `null` where they are unknown. */
   sizes: number[] | null;
   /** More files than are named. */
   left_out: number;
@@ -359,10 +362,10 @@ export interface TopProcess {
   command: string;
 }
 
-/** What `top` says of a running task's machine, busiest processes first. */
+/** What `top` reports of a running task's machine, busiest processes first. */
 export interface LiveTop {
   task_id: string;
-  /** Of 1, 5 and 15 minutes; empty where it is not told. */
+  /** Of 1, 5 and 15 minutes; empty where it is unknown. */
   load: number[];
   cpu_percent: number | null;
   memory_bytes: number | null;
@@ -393,13 +396,26 @@ export interface LogChunk {
 
 export type KillOutcome = "killed" | "pending" | "already-ended";
 
+/** How the kill of a task ended, and its state after that. */
+export interface KillResult {
+  outcome: KillOutcome;
+  task: TaskSummary;
+}
+
+/** The newest tasks, newest first. */
+export interface NewestTasks {
+  tasks: TaskSummary[];
+  /** How many there are. */
+  total: number;
+}
+
 /**
  * All tasks. The bulk is `buffers[0]`: gzip of a JSON object with a list of `count` values for each of
  * `TASK_COLUMNS`, those of `TaskSummary`, and for `metadata` (notes of the task, `null` without any).
  */
 export interface TaskCollection {
   count: number;
-  /** How many there are; only the newest 50,000 are told. */
+  /** How many there are; only the newest 50,000 are listed. */
   total: number;
   backend: BackendName;
   as_of: string;
@@ -446,7 +462,7 @@ export interface ComparedInputs {
   differences: InputDifference[];
   /** More files that differ than are named. */
   left_out: number;
-  /** Why the inputs cannot be compared; the rest says nothing then. */
+  /** Why the inputs cannot be compared; the rest has no meaning then. */
   error: ServiceError | null;
 }
 
@@ -455,6 +471,10 @@ export interface TaskKill {
   task_id: string;
   outcome: KillOutcome | "failed";
   error: ServiceError | null;
+}
+
+export interface TaskKills {
+  outcomes: TaskKill[];
 }
 
 export type BatchState = "planned" | "running" | "done" | "failed" | "cancelled";
@@ -480,11 +500,31 @@ export interface BatchProgress {
   failures: BatchFailure[];
 }
 
+/** Downloads of a task. */
+export interface TaskDownloads {
+  downloads: DownloadProgress[];
+}
+
+/** The name of a bundle. */
+export interface ViewCode {
+  name: string;
+}
+
+/** Whether a notice reports the end of a task. */
+export interface WatchedTask {
+  on: boolean;
+}
+
+/** Whether a page was the first to ask for a notice. */
+export interface NoticeClaim {
+  is_first: boolean;
+}
+
 /** Every method: its parameters and its result. Buffers are named in the comments. */
 export interface Methods {
-  /** State of one task; asks the service unless a fresh answer is at hand. */
+  /** State of one task; asks the service unless there is a fresh answer. */
   "task.get": { params: { task_id: string; refresh?: boolean }; result: TaskSummary };
-  "task.kill": { params: { task_id: string }; result: { outcome: KillOutcome; task: TaskSummary } };
+  "task.kill": { params: { task_id: string }; result: KillResult };
   /** From what is known; `refresh` asks the service when the answer is older than `refresh_in_s`. */
   "task.details": { params: { task_id: string; refresh?: boolean }; result: TaskDetails };
   "task.failure": { params: { task_id: string }; result: TaskFailure };
@@ -521,7 +561,7 @@ export interface Methods {
   "outputs.cancel": { params: { download_id: string }; result: Record<string, never> };
   "outputs.pause": { params: { download_id: string; paused: boolean }; result: Record<string, never> };
   /** Downloads of the task on their way, or the last one, with the state of every file. */
-  "outputs.state": { params: { task_id: string }; result: { downloads: DownloadProgress[] } };
+  "outputs.state": { params: { task_id: string }; result: TaskDownloads };
   /** Compares the target folder by sizes; by contents too, as far as 64 MB go. */
   "outputs.check": {
     params: { task_id: string; revision: string; folder?: string };
@@ -539,49 +579,67 @@ export interface Methods {
     };
     result: FilePreview;
   };
-  /** Tells Python what is ticked (buffer 0: bit set as above, over `count` files). Only a kernel listens. */
+  /** Sends Python what is ticked (buffer 0: bit set as above, over `count` files). Only a kernel listens. */
   "outputs.select": {
     params: { task_id: string; revision: string; count: number };
     result: Record<string, never>;
   };
-  /** Newest first. `ids`: as if there were no other tasks; those that the service does not know are left out. */
+  /** Newest first. `ids`: as if there were no other tasks; those unknown to the service are left out. */
   "tasks.list": {
     params: { last_n: number; status?: string; ids?: string[] };
-    result: { tasks: TaskSummary[]; total: number };
+    result: NewestTasks;
   };
   /** Result buffer 0: the packed tasks. `refresh`: not satisfied with an answer of the last seconds. */
   "tasks.all": { params: { refresh?: boolean; ids?: string[] }; result: TaskCollection };
-  "tasks.kill": { params: { task_ids: string[] }; result: { outcomes: TaskKill[] } };
-  /** The same files of each task, all if `null`. `plan`: only says where to. Progress: topic `batch/<id>`. */
+  "tasks.kill": { params: { task_ids: string[] }; result: TaskKills };
+  /** The same files of each task, all if `null`. `plan`: only the target. Progress: topic `batch/<id>`. */
   "tasks.download": {
     params: { task_ids: string[]; filenames: string[] | null; plan?: boolean; folder?: string };
     result: BatchProgress;
   };
   /** Of two tasks. Takes as long as two listings of input archives. */
   "tasks.compare": { params: { task_ids: string[] }; result: TaskComparison };
-  /** Tells Python which tasks are ticked. Only a kernel listens. */
+  /** Sends Python which tasks are ticked. Only a kernel listens. */
   "tasks.select": { params: { task_ids: string[] }; result: Record<string, never> };
+  /** Result buffer 0: gzip of the module that paints first, by its name. Only a kernel answers. */
+  "view.code": { params: Record<string, never>; result: ViewCode };
   /** Result buffer 0: gzip of the module with the views that no first paint needs. Only a kernel answers. */
   "view.parts": { params: Record<string, never>; result: Record<string, never> };
   "batch.cancel": { params: { batch_id: string }; result: Record<string, never> };
-  /** Whether the end of a task is told by a notice. A Jupyter server only, as the next one. */
-  "tasks.watch": { params: { task_id: string; on: boolean }; result: { on: boolean } };
+  /** Whether a notice reports the end of a task. A Jupyter server only, as the next one. */
+  "tasks.watch": { params: { task_id: string; on: boolean }; result: WatchedTask };
   /** A page shows a notice when it `is_first` to ask. */
-  "notices.seen": { params: { notice_id: string }; result: { is_first: boolean } };
+  "notices.seen": { params: { notice_id: string }; result: NoticeClaim };
 }
 
 export type Method = keyof Methods;
 
-/** Topics: `task/<task_id>` carries these events. */
-export type TaskEvent =
-  | { kind: "task"; task: TaskSummary }
-  | { kind: "download"; download: DownloadProgress };
+/** Topic `task/<task_id>` carries these events, and the next ones. */
+export interface StateEvent {
+  kind: "task";
+  task: TaskSummary;
+}
+
+export interface DownloadEvent {
+  kind: "download";
+  download: DownloadProgress;
+}
+
+export type TaskEvent = StateEvent | DownloadEvent;
 
 /** Topic `tasks` carries these. */
-export type TasksEvent = { kind: "tasks"; tasks: TaskSummary[]; total: number };
+export interface TasksEvent {
+  kind: "tasks";
+  tasks: TaskSummary[];
+  /** How many there are. */
+  total: number;
+}
 
 /** Topic `batch/<batch_id>` carries these. */
-export type BatchEvent = { kind: "batch"; batch: BatchProgress };
+export interface BatchEvent {
+  kind: "batch";
+  batch: BatchProgress;
+}
 
 /** Topic `logs/<task_id>#<view>` carries these while the task runs: lines in the order in which they came. */
 export interface LogEvent {
@@ -595,17 +653,31 @@ export interface LogEvent {
   chunks: LogChunk[];
 }
 
-/** Topic `progress/<task_id>#<view>` carries these while the task runs; `null`: the log tells nothing. */
+/** Topic `progress/<task_id>#<view>` carries these while the task runs; `null`: the log states none. */
 export interface ProgressEvent {
   kind: "progress";
   task_id: string;
   progress: SimulatedTime | null;
 }
 
-/** Topic `notices` carries these, from a Jupyter server only; shown after `notices.seen`. */
-export type NoticeEvent =
-  | { kind: "away"; notice_id: string; since: string; finished: TaskSummary[]; failed: TaskSummary[] }
-  | { kind: "ended"; notice_id: string; task: TaskSummary };
+/** What ended since the last look. Topic `notices` carries notices; they are shown after `notices.seen`. */
+export interface AwayNotice {
+  kind: "away";
+  notice_id: string;
+  since: string;
+  finished: TaskSummary[];
+  failed: TaskSummary[];
+}
+
+/** A watched task has ended. */
+export interface EndedNotice {
+  kind: "ended";
+  notice_id: string;
+  task: TaskSummary;
+}
+
+/** From a Jupyter server only. */
+export type NoticeEvent = AwayNotice | EndedNotice;
 
 /* ---- envelopes ---- */
 

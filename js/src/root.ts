@@ -1,6 +1,6 @@
 import { render } from "preact";
 
-/** Tells whether somebody can see what is below `root`. */
+/** Reports whether the content of `root` is visible. */
 export function watchVisibility(root: HTMLElement, tell: (visible: boolean) => void): IntersectionObserver {
   const observer = new IntersectionObserver((entries) => tell(entries.at(-1)?.isIntersecting === true));
   observer.observe(root);

@@ -15,7 +15,7 @@ const running: StatusLook = { icon: "run", tone: "run", turns: true };
 const stopping: StatusLook = { icon: "stopping", tone: "warn", turns: false };
 const done: StatusLook = { icon: "done", tone: "ok", turns: false };
 const failed: StatusLook = { icon: "fail", tone: "err", turns: false };
-// Somebody wished it: not a fault, so not red.
+// Requested by a user: not a fault, so not red.
 const stopped: StatusLook = { icon: "user", tone: "", turns: false };
 const limited: StatusLook = { icon: "limit", tone: "warn", turns: false };
 const lost: StatusLook = { icon: "lost", tone: "warn", turns: false };
@@ -52,12 +52,12 @@ export function statusWord(task: TaskSummary): string {
   return task.status_alias || task.status || "Not known yet";
 }
 
-/** The same about old knowledge, in the past tense. */
+/** The same for old data, in the past tense. */
 export function pastWord(task: TaskSummary): string {
   return task.status === "" ? statusWord(task) : `Was ${statusWord(task)}`;
 }
 
-/** Old knowledge about a task that may have moved on. An ended task keeps its truth. */
+/** Whether the data are old and the task may have moved on. Those of an ended task stay true. */
 export function isOld(task: TaskSummary, connected: boolean): boolean {
   return !task.is_terminal && (task.stale !== null || !connected);
 }

@@ -1,7 +1,7 @@
 import type { LogEvent, ServiceError } from "../src/protocol";
 import type { ReplayConnection } from "./replay-connection";
 
-/** Tells a view what a service that follows logs would. */
+/** Sends a view what a service that follows logs would. */
 export class MadeFeed {
   readonly #connection: ReplayConnection;
   readonly #taskId: string;

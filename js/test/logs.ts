@@ -11,9 +11,11 @@ export interface MadePart {
 }
 
 const BLOCK_LINES = 500;
+/** Lines that `cutLogs` takes away. */
+const LEFT_OUT = 1_234_567;
 const ERROR = /FOAM FATAL|^error|printStack|exited on signal/;
 
-/** A log as the service would tell it, and its bytes. */
+/** A log as the service would describe it, and its bytes. */
 function makeLog(name: string, given: readonly MadePart[]): [LogFile, Uint8Array] {
   const chunks: string[] = [];
   const parts: LogPart[] = [];
@@ -74,14 +76,24 @@ export function serveLogs(
   });
 }
 
-/** Only the first 64 MB of each log can be read, of this many bytes. */
+/** Only 64 MB of each log can be read, of this many bytes: the middle of its longest command is left out. */
 export function cutLogs(connection: ReplayConnection, size: number): void {
   const open = connection.handlers.get("logs.open");
   connection.handlers.set("logs.open", async (params) => {
     const reply = await open?.(params);
-    const opened = reply?.result as LogsOpened;
-    const logs = opened.logs.map((log) => (log.lines > 0 ? { ...log, size, read: 64_000_000 } : log));
-    return { result: { ...opened, logs }, buffers: [] };
+    const opened = structuredClone(reply?.result) as LogsOpened;
+    for (const log of opened.logs) {
+      const [part] = [...log.parts].sort((one, other) => other.lines - one.lines);
+      if (part === undefined || part.lines === 0) continue;
+      const half = Math.ceil(part.blocks.length / 6);
+      const gap = part.line + half * BLOCK_LINES;
+      part.blocks.splice(3 * half, 0, part.blocks[3 * half] ?? 0, 64_000_000 - size, LEFT_OUT);
+      for (const lines of [log, part]) lines.lines += LEFT_OUT;
+      for (const later of log.parts) if (later.line > part.line) later.line += LEFT_OUT;
+      const errors = log.errors.map((line) => (line < gap ? line : line + LEFT_OUT));
+      Object.assign(log, { size, read: 64_000_000, errors });
+    }
+    return { result: opened, buffers: [] };
   });
 }
 

@@ -38,7 +38,7 @@ export interface SentCall {
   buffers: readonly ArrayBuffer[];
 }
 
-/** Answers calls from recorded conversations; recorded events come when the test says so. */
+/** Answers calls from recorded conversations; recorded events come when the test plays them. */
 export class ReplayConnection implements Connection {
   readonly peer: "kernel" | "server";
   readonly connected = signal(true);
@@ -86,7 +86,7 @@ export class ReplayConnection implements Connection {
     return this.#topics.add(topic.replace(/#.*/, ""), onEvent, onGap);
   }
 
-  /** What somebody listens to. */
+  /** The topics that have a listener. */
   get topics(): string[] {
     return this.#topics.names;
   }

@@ -4,7 +4,7 @@ import { type Transcript, toBase64 } from "./replay-connection";
 
 const ENDED = Date.parse("2026-11-21T12:00:00Z");
 
-/** A task that ended well, 50 s long, unless told otherwise. */
+/** A task that ended well, 50 s long, unless given otherwise. */
 export function makeTask(rest: Partial<TaskSummary> = {}): TaskSummary {
   return {
     task_id: "a".repeat(25),

@@ -1,7 +1,6 @@
-import { FileTree, type Sums, TOP, treeRows } from "./file-tree";
+import { FileTree, type Sums, TOP, treeRows, upTo } from "./file-tree";
 import { type Listing, lineStarts } from "./listing";
 import { LocalCopies } from "./local-copies";
-import { naturalOrder } from "./natural-sort";
 import { numericOrder } from "./numeric-sort";
 import { fitsGlob, type Pattern, readPattern } from "./pattern";
 
@@ -29,8 +28,8 @@ export class FileModel {
   query = "";
   pattern: Pattern | null = null;
   readonly local: LocalCopies;
+  readonly tree: FileTree;
 
-  readonly #byName: Uint32Array;
   readonly #selected: Uint8Array;
   #selection: Totals = { files: 0, bytes: 0, packed: 0 };
   /** All files in the present order, until that changes. */
@@ -39,10 +38,10 @@ export class FileModel {
   #found: Uint32Array;
   #hits: Uint8Array | null = null;
   #rows: Int32Array | Uint32Array;
-  #tree: FileTree | null = null;
   /** Which folders are open, without a search and in its result. */
-  #open = new Uint8Array(0);
-  #openInSearch = new Uint8Array(0);
+  readonly #open: Uint8Array;
+  readonly #openInSearch: Uint8Array;
+  #isArranged = false;
   #sums: Sums | null = null;
   /** Selected files among those found, below each folder. */
   #ticked: Uint32Array | null = null;
@@ -57,8 +56,11 @@ export class FileModel {
     this.local = new LocalCopies(this.count);
     this.#selected = new Uint8Array(this.count);
     this.total = { files: this.count, bytes: sum(listing.sizes), packed: sum(listing.packed) };
-    this.#byName = naturalOrder(listing.names);
-    this.#found = this.#byName;
+    this.tree = new FileTree(listing);
+    this.#open = new Uint8Array(this.tree.count);
+    this.#openInSearch = new Uint8Array(this.tree.count).fill(1);
+    this.#found = this.tree.byName;
+    this.#openOnlyFolders();
     this.#rows = this.#makeRows();
   }
 
@@ -109,16 +111,6 @@ export class FileModel {
     return folder === TOP ? 0 : (tree.depth[folder] ?? 0) + 1;
   }
 
-  get tree(): FileTree {
-    if (this.#tree === null) {
-      this.#tree = new FileTree(this.listing, this.#byName);
-      this.#open = new Uint8Array(this.#tree.count);
-      this.#openInSearch = new Uint8Array(this.#tree.count).fill(1);
-      this.#openOnlyFolders(this.#tree);
-    }
-    return this.#tree;
-  }
-
   /** Sums over the found files, by folder. */
   get sums(): Sums {
     const { sizes, packed } = this.listing;
@@ -158,6 +150,24 @@ export class FileModel {
 
   setOpen(folder: number, open: boolean): void {
     this.#opened[folder] = Number(open);
+    this.#isArranged ||= this.pattern === null;
+    this.#rows = this.#makeRows();
+  }
+
+  /** Paths of the folders that are open without a search, once the user has opened or closed one. */
+  openFolders(): string[] | undefined {
+    if (!this.#isArranged) return undefined;
+    const paths: string[] = [];
+    for (const [folder, open] of this.#open.entries()) if (open === 1) paths.push(this.tree.path(folder));
+    return paths;
+  }
+
+  /** Opens the folders of these paths, and closes the others. */
+  openOnly(paths: readonly string[]): void {
+    const { tree } = this;
+    const open = new Set(paths);
+    for (let f = 0; f < tree.count; f += 1) this.#open[f] = Number(open.has(tree.path(f)));
+    this.#isArranged = true;
     this.#rows = this.#makeRows();
   }
 
@@ -172,9 +182,9 @@ export class FileModel {
   }
 
   /** A folder that is all there is needs no click to be looked into. */
-  #openOnlyFolders(tree: FileTree): void {
+  #openOnlyFolders(): void {
     const { files } = this.sums;
-    for (let folder = 0; folder < tree.count && files[folder] === this.count; folder += 1)
+    for (let folder = 0; folder < this.tree.count && files[folder] === this.count; folder += 1)
       this.#open[folder] = 1;
   }
 
@@ -186,7 +196,7 @@ export class FileModel {
 
   /** Folders by their sums where files go by size; a state has no sum, so there by name. */
   #folderOrder(): Uint32Array {
-    const order = Uint32Array.from({ length: this.tree.count }, (_, folder) => folder);
+    const order = upTo(this.tree.count);
     if (this.column === "name") return this.descending ? order.reverse() : order;
     if (this.column === "local") return order;
     return numericOrder(this.column === "size" ? this.sums.bytes : this.sums.packed, order, this.descending);
@@ -201,11 +211,11 @@ export class FileModel {
     const { sizes, packed } = this.listing;
     switch (this.column) {
       case "name":
-        return this.descending ? this.#byName.slice().reverse() : this.#byName;
+        return this.descending ? this.tree.byName.slice().reverse() : this.tree.byName;
       case "local":
-        return numericOrder(this.local.ranks(), this.#byName, this.descending);
+        return numericOrder(this.local.ranks(), this.tree.byName, this.descending);
       default:
-        return numericOrder(this.column === "size" ? sizes : packed, this.#byName, this.descending);
+        return numericOrder(this.column === "size" ? sizes : packed, this.tree.byName, this.descending);
     }
   }
 
@@ -215,7 +225,10 @@ export class FileModel {
     if (hits === null) return order;
     let found = 0;
     const files = new Uint32Array(order.length);
-    for (const file of order) if (hits[file] === 1) files[found++] = file;
+    for (let i = 0; i < order.length; i += 1) {
+      const file = order[i] as number;
+      if (hits[file] === 1) files[found++] = file;
+    }
     return files.subarray(0, found);
   }
 
@@ -347,11 +360,8 @@ export class FileModel {
     for (let i = 0; i < older.count; i += 1) if (older.isSelected(i)) names.add(older.name(i));
     if (names.size > 0)
       for (let i = 0; i < this.count; i += 1) if (names.has(this.name(i))) this.select(i, true);
-    if (older.#tree !== null) {
-      const paths = new Set<string>();
-      for (let f = 0; f < older.tree.count; f += 1) if (older.#open[f] === 1) paths.add(older.tree.path(f));
-      for (let f = 0; f < this.tree.count; f += 1) if (paths.has(this.tree.path(f))) this.#open[f] = 1;
-    }
+    const open = older.openFolders();
+    if (open !== undefined) this.openOnly(open);
     this.form = older.form;
     this.search(older.query);
     this.sortBy(older.column, older.descending);
@@ -383,6 +393,6 @@ export function packBits(count: number, isSet: (file: number) => boolean): Uint8
 
 function sum(values: Float64Array): number {
   let total = 0;
-  for (const value of values) total += value;
+  for (let i = 0; i < values.length; i += 1) total += values[i] as number;
   return total;
 }

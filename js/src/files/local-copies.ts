@@ -1,7 +1,7 @@
 import { FileState } from "../protocol";
 import { type FileTree, TOP } from "./file-tree";
 
-/** Order of the column: what needs a hand first, what is there last. */
+/** Order of the column: what needs attention first, what is there last. */
 const RANK: Record<FileState, number> = {
   [FileState.Failed]: 0,
   [FileState.Differs]: 1,
@@ -65,12 +65,12 @@ export class LocalCopies {
     for (const [file, percent] of pairs(percents)) this.percents.set(file, percent);
   }
 
-  /** As `apply`, but where something is known already that was told later. */
+  /** As `apply`, but it keeps what is known already: that was reported later. */
   fill(changed: readonly number[], reasons: Record<string, string> = {}): void {
     this.apply([...pairs(changed)].filter(([file]) => this.states[file] === FileState.None).flat(), reasons);
   }
 
-  /** What a look into the folder says; what a download told is newer. */
+  /** Results of a check of the folder; what a download reported is newer. */
   setChecked(changed: readonly number[]): void {
     this.#folders = null;
     for (let file = 0; file < this.states.length; file += 1) {
@@ -155,7 +155,7 @@ export function isThere(state: FileState): boolean {
 function* pairs(flat: readonly number[]): Iterable<[number, number]> {
   for (let i = 0; i + 1 < flat.length; i += 2) {
     const file = flat[i] as number;
-    // The archive as a whole is told as file -1.
+    // The archive as a whole is reported as file -1.
     if (file >= 0) yield [file, flat[i + 1] as number];
   }
 }

@@ -5,6 +5,7 @@ import type { Act, MonitorStore } from "../monitor/store";
 import { setAct } from "../monitor/store";
 import { PreviewStore } from "../preview/store";
 import type { DownloadProgress, Overwrite, ServiceError } from "../protocol";
+import { type FilesMemory, noteFiles, recallFiles } from "./file-memory";
 import { FileModel, type Form, packBits } from "./file-model";
 import { gzip, unpackListing } from "./listing";
 
@@ -20,7 +21,7 @@ export type Wanted = "selection" | "all" | "zip" | "rest";
 /** The service's word for "a file with another content is there": a question, not a fault. */
 export const CONFLICT = "FileConflictError";
 
-/** Others hear of a selection when the user pauses, not at each tick. */
+/** Others are notified of a selection when the user pauses, not at each tick. */
 const SELECTION_PAUSE_MS = 50;
 const FORM = "inductiva-widgets:files-form";
 
@@ -34,17 +35,21 @@ export class FilesStore {
   readonly cancelling = signal(false);
   /** Folder that the user chose; `null`: the usual one. */
   readonly folder = signal<string | null>(null);
-  /** Where files go, as the service says. */
+  /** Where files go, as the service reports it. */
   readonly target = signal("");
   /** The field for another folder is open; what is wrong with the last one given. */
   readonly changing = signal(false);
   readonly folderError = signal<ServiceError | null>(null);
   readonly preview: PreviewStore;
+  /** Pixels that the list is scrolled. */
+  top = 0;
 
   readonly #monitor: MonitorStore;
   #selectionTimer: ReturnType<typeof setTimeout> | undefined;
   /** File states that came before the listing they count in. */
   #earlyChanges: DownloadProgress[] = [];
+  /** What was chosen before the page was loaded again, until the listing is there. */
+  #kept: Partial<FilesMemory> = {};
 
   constructor(monitor: MonitorStore) {
     this.#monitor = monitor;
@@ -62,6 +67,18 @@ export class FilesStore {
     clearTimeout(this.#selectionTimer);
     this.preview.close();
     this.#monitor.options.inStep?.delete(this);
+  }
+
+  /** What a reload of the page should leave as it is. */
+  note(): Partial<FilesMemory> {
+    const files = this.state.peek();
+    return files.kind === "ready" ? noteFiles(files.model, this.top) : this.#kept;
+  }
+
+  /** Takes what `note` gave, before the listing is asked for. */
+  recall(kept: Partial<FilesMemory>): void {
+    this.#kept = kept;
+    this.top = kept.top ?? 0;
   }
 
   async load(refresh = false): Promise<void> {
@@ -86,12 +103,14 @@ export class FilesStore {
       const model = new FileModel(await unpackListing(result, frame), savedForm());
       if (this.#monitor.isClosed) return;
       if (older !== null) model.inherit(older);
+      else recallFiles(model, this.#kept);
       for (const progress of this.#earlyChanges) this.#applyChanges(model, progress);
       this.#earlyChanges = [];
       this.target.value = result.target;
       this.state.value = { kind: "ready", model };
       this.version.value += 1;
       for (const other of this.#others()) this.#take(other.state.peek());
+      if (older === null && this.selected > 0) this.changed(true);
       await Promise.all([this.#askDownloads(), this.#check()]);
     } catch (error) {
       if (isAbort(error)) return;
@@ -124,7 +143,7 @@ export class FilesStore {
           onWaiting: (waiting) => setAct(this.downloading, waiting),
         },
       );
-      // Events of this download may have overtaken the answer: they know more.
+      // Events of this download may have overtaken the answer: they are newer.
       if (this.download.peek()?.download_id !== result.download_id) this.follow(result);
     } catch (error) {
       if (!isAbort(error)) this.#monitor.fail("download", error);
@@ -200,7 +219,7 @@ export class FilesStore {
     this.version.value += 1;
   }
 
-  /** The file model changed under the user's hand. `selection`: what is ticked did. */
+  /** The user changed the file model. `selection`: what is ticked changed, too. */
   changed(selection: boolean): void {
     this.version.value += 1;
     if (!selection) return;
@@ -236,7 +255,7 @@ export class FilesStore {
 
   /**
    * What downloads did before this view came: its topic may have been listened to already, by another
-   * view of the page, and then nobody tells it.
+   * view of the page, and then its events are not sent again.
    */
   async #askDownloads(): Promise<void> {
     const { result } = await this.#monitor
@@ -253,7 +272,7 @@ export class FilesStore {
         files.kind === "ready" &&
         progress.revision === files.model.listing.meta.revision
       ) {
-        // Events came meanwhile and know better, but not what happened before them.
+        // Events came meanwhile and are newer, but lack what happened before them.
         files.model.local.fill(progress.changed, progress.reasons);
         if (known.state !== "running") files.model.local.settle();
         this.version.value += 1;

@@ -2,11 +2,11 @@ import { Dialog, InputDialog, showDialog, showErrorMessage } from "@jupyterlab/a
 import { asServiceError } from "../connection";
 import type { Account } from "./account";
 
-/** Asks for the API key and hands it to the Jupyter server. True if the server has a new one. */
+/** Asks for the API key and sends it to the Jupyter server. True if the server has a new one. */
 export async function askForKey(account: Account): Promise<boolean> {
   const { button, value } = await InputDialog.getPassword({
     title: "Set API Key",
-    label: "The Jupyter server keeps it in a file that only its user can read. It is not shown again.",
+    label: "The Jupyter server stores it in a file that only its user can read. It will not be shown again.",
     placeholder: "API key",
     okLabel: "Save Key",
   });
@@ -29,7 +29,7 @@ export async function startEngine(account: Account): Promise<boolean> {
 async function mayReplace(): Promise<boolean> {
   const { button } = await showDialog({
     title: "Replace the API key?",
-    body: "The server has another key. Tasks of its account are no longer listed then.",
+    body: "The server already has another key. The tasks of that account will no longer be listed.",
     buttons: [Dialog.cancelButton(), Dialog.warnButton({ label: "Replace Key" })],
     defaultButton: 0,
   });

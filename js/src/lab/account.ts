@@ -1,7 +1,7 @@
 import { type ReadonlySignal, signal } from "@preact/signals";
 import type { BackendName, ServiceError } from "../protocol";
 
-/** A backend that the server knows. `account` marks its key: another key, another mark. */
+/** A backend of the server. `account` marks its key: another key, another mark. */
 export interface BackendEntry extends BackendName {
   is_local: boolean;
   account: string;
@@ -16,7 +16,7 @@ export interface Backends {
   /** Where a key comes from; one of the environment cannot be changed by a page. */
   key_source: "environment" | "file" | null;
   backends: BackendEntry[];
-  /** Of the server's part of the package; absent in versions that do not tell it. */
+  /** Of the server's part of the package; absent in versions that do not report it. */
   version?: string;
 }
 

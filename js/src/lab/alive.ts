@@ -18,7 +18,7 @@ export interface Session {
   readonly kernelChanged: ISignal<unknown, unknown>;
 }
 
-/** After these the models of the page have nobody to talk to, though the widget manager keeps them. */
+/** After these the models of the page have no kernel to talk to, though the widget manager keeps them. */
 const GONE = new Set(["restarting", "autorestarting", "terminating", "dead"]);
 
 /** Resolves once a model is alive in this page: perhaps never, at the latest with `signal`. */

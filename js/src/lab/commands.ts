@@ -49,7 +49,7 @@ export function addCommands(
   });
   commands.addCommand(INSERT_TASK, {
     label: "Insert Simulation Task into Notebook",
-    caption: "Add a cell that shows the task, below the active one; it is not run",
+    caption: "Add a cell that shows the task below the active cell, without running it",
     isEnabled: (args) => acts.canInsert() && meant(args).length > 0,
     execute: (args) => acts.insertCode(codeFor(meant(args))),
   });

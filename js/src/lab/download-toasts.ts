@@ -49,7 +49,7 @@ export class DownloadToasts {
   };
 }
 
-/** What the service knows of a task's downloads; a new listener of a batch is told by its topic. */
+/** A task's downloads as the service reports them; a new listener of a batch gets its state by the topic. */
 async function downloadsOf(connection: Connection, progress: Progress): Promise<Progress[]> {
   if (isBatch(progress)) return [];
   const answer = connection.call("outputs.state", { task_id: progress.task_id });
@@ -105,7 +105,7 @@ function share({ bytes, bytes_done }: Progress): number {
   return bytes === 0 ? 0 : bytes_done / bytes;
 }
 
-/** The end of a path says most, and notifications hold 140 letters. */
+/** The end of a path is its most useful part, and notifications hold 140 letters. */
 function folderName(target: string): string {
   return target.length <= 80 ? target : `…${target.slice(-79)}`;
 }

@@ -36,7 +36,7 @@ const page: JupyterFrontEndPlugin<Page> = {
   activate: (app: JupyterFrontEnd) => new Page(app),
 };
 
-/** By itself and without waiting for anything: it must be there before any document is restored. */
+/** By itself: it must be there before any document is opened, and those wait for its promise. */
 const renderer: JupyterFrontEndPlugin<void> = {
   id: "inductiva-widgets:renderer",
   description: "Shows tasks in outputs through the Jupyter server.",
@@ -44,7 +44,7 @@ const renderer: JupyterFrontEndPlugin<void> = {
   requires: [IPage, IRenderMimeRegistry],
   activate: (_, page: Page, registry: IRenderMimeRegistry) => {
     registry.addFactory(taskRendererFactory(page));
-    void heedPolicy(registry);
+    return heedPolicy(registry);
   },
 };
 

@@ -14,7 +14,7 @@ const SINCE_LONG = new Intl.DateTimeFormat("en-GB", {
 });
 const WEEK_MS = 7 * 86_400_000;
 
-/** `Since you were away: 3 finished, 1 failed since Tuesday 18:10`. */
+/** `While you were away: 3 finished, 1 failed since Tuesday 18:10`. */
 export function awayText(finished: number, failed: number, since: string, now = Date.now()): string {
   const parts: string[] = [];
   if (finished > 0) parts.push(`${formatCount(finished)} finished`);
@@ -22,5 +22,5 @@ export function awayText(finished: number, failed: number, since: string, now = 
   const time = Date.parse(since);
   const format = now - time < WEEK_MS ? SINCE : SINCE_LONG;
   const then = Number.isFinite(time) ? ` since ${format.format(time).replaceAll(",", "")}` : "";
-  return `Since you were away: ${parts.join(", ")}${then}`;
+  return `While you were away: ${parts.join(", ")}${then}`;
 }

@@ -22,7 +22,7 @@ export class NoticesFeed {
     this.#leave = eachBackend(connection.account, (backend) => this.#listen(backend));
   }
 
-  /** Whether the end of a task is told; those that are open in a page are, unless switched off. */
+  /** Whether the end of a task is announced; those that are open in a page are, unless switched off. */
   async watch(task: TaskSummary, on: boolean): Promise<void> {
     await this.#connection.forBackend(task.backend).call("tasks.watch", { task_id: task.task_id, on });
   }
@@ -39,7 +39,7 @@ export class NoticesFeed {
         ({ result }) => {
           if (result.is_first) this.#onNotice(event, backend);
         },
-        () => {}, // the server tells it again to the next stream
+        () => {}, // the server sends it again to the next stream
       );
     };
     return view.subscribe("notices", onEvent);

@@ -15,7 +15,7 @@ export interface NoticeActions {
   showTasks(): void;
 }
 
-/** Tells in JupyterLab's own notifications what became of tasks. */
+/** Reports in JupyterLab's own notifications what became of tasks. */
 export class Notices {
   readonly #settings: Settings;
   readonly #actions: NoticeActions;
@@ -25,7 +25,7 @@ export class Notices {
     this.#actions = actions;
   }
 
-  /** Handed on by the feed, once for each notice over all pages. */
+  /** Called by the feed, once for each notice over all pages. */
   readonly show = (notice: NoticeEvent): void => {
     const { awayNotice, endNotices } = this.#settings.values.peek();
     if (notice.kind === "away" && awayNotice) this.#away(notice);
@@ -40,8 +40,8 @@ export class Notices {
     }
     const show = { label: "Show tasks", callback: () => this.#actions.showTasks() };
     const more = {
-      label: "Not again",
-      caption: "Do not show this again",
+      label: "Don't show again",
+      caption: "Switch off notices of this kind",
       callback: this.#never("awayNotice"),
     };
     Notification.emit(
@@ -56,8 +56,8 @@ export class Notices {
 
   #ended(task: TaskSummary): void {
     const more = {
-      label: "Not again",
-      caption: "Do not show this again",
+      label: "Don't show again",
+      caption: "Switch off notices of this kind",
       callback: this.#never("endNotices"),
     };
     this.#emit(task, { autoClose: TOAST_MS, actions: [this.#openAction(task), more] });

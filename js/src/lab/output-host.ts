@@ -3,7 +3,7 @@ import type { Widget } from "@lumino/widgets";
 import type { Session } from "./alive";
 
 /*
- * A renderer made by the global factory is told nothing of its notebook. Once attached it finds it
+ * A renderer made by the global factory receives no notebook. Once attached it finds it
  * among its parents: notebooks, consoles and "New View for Output" all hold an OutputArea.
  */
 

@@ -24,10 +24,10 @@ export function taskRendererFactory(page: Page): IRenderMime.IRendererFactory {
   };
 }
 
-/** A widget that lives says so within this time. */
+/** A live widget announces itself within this time. */
 const GRACE_MS = 300;
 
-const NOT_READABLE = "A task, written by another version of inductiva_widgets. Run the cell again.";
+const NOT_READABLE = "This task was saved by another version of inductiva_widgets. Run the cell again.";
 
 type Mode = "card" | "server" | "widget";
 
@@ -45,7 +45,7 @@ const OTHER_BACKEND = "another service";
 
 const ANOTHER_BACKEND: ServiceError = {
   type: "UnknownBackendError",
-  message: "This task runs on another service than the one that the Jupyter server knows",
+  message: "This task runs on a service that the Jupyter server does not know",
   hint: "",
   retryable: true,
 };
@@ -80,7 +80,7 @@ class TaskOutput extends Panel implements IRenderMime.IRenderer {
     const whose = JSON.stringify([{ ...saved, snapshot: null }, modelId, model.trusted]);
     if (shown === this.#shown) return;
     this.#shown = shown;
-    // A live view knows more than a newer snapshot, and what is ticked in it.
+    // A live view has more than a newer snapshot, and what is ticked in it.
     if (whose === this.#whose && this.node.dataset.mode !== "card") return;
     this.#whose = whose;
     this.#run.abort();
@@ -115,6 +115,7 @@ class TaskOutput extends Panel implements IRenderMime.IRenderer {
       const alive = this.#whenAlive(output, stop.signal);
       const next = await Promise.race([alive, this.#troubled(output.saved, trouble, stop.signal)]);
       stop.abort();
+      if (signal.aborted) return;
       if (next === "alive") await this.#handOver(output, signal);
       // Without its kernel the widget would stay painted and dead; the server may serve by now.
       if (!signal.aborted) this.#card(output.saved, null);
@@ -137,7 +138,7 @@ class TaskOutput extends Panel implements IRenderMime.IRenderer {
     });
   }
 
-  /** Shows the live view of the Jupyter server, or says why it cannot be. */
+  /** Shows the live view of the Jupyter server, or states why it is unavailable. */
   async #serve(output: Output, signal: AbortSignal): Promise<ServiceError | null> {
     const { saved, trusted } = output;
     const connection = new ViewConnection(

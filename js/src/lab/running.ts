@@ -7,7 +7,7 @@ import type { ServerConnection } from "./server-connection";
 /** As many as the server follows by itself. */
 const LAST_N = 100;
 
-/** Number of tasks that run, over all backends; a page that nobody sees does not ask. */
+/** Number of tasks that run, over all backends; a hidden page does not ask. */
 export class RunningCount {
   readonly #count = signal(0);
   readonly #counts = new Map<string, number>();
@@ -37,10 +37,14 @@ export class RunningCount {
 
   readonly #enter = (entry: BackendEntry): (() => void) => {
     const backend = this.#connection.forBackend(entry);
+    const left = new AbortController();
     const ask = () => {
-      backend.call("tasks.list", { last_n: LAST_N }).then(
-        ({ result }) => this.#set(entry.id, result.tasks),
-        () => {}, // the number stays: the panel says what is wrong
+      backend.call("tasks.list", { last_n: LAST_N }, left).then(
+        ({ result }) => {
+          // An answer may be on its way already when it is no longer wanted.
+          if (!left.signal.aborted) this.#set(entry.id, result.tasks);
+        },
+        () => {}, // the number stays: the panel states what is wrong
       );
     };
     const leave = backend.subscribe(
@@ -52,6 +56,7 @@ export class RunningCount {
     );
     ask();
     return () => {
+      left.abort();
       leave();
       this.#set(entry.id, []);
     };

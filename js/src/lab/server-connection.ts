@@ -20,7 +20,7 @@ function refusedOnly(error: unknown): void {
   if (!(error instanceof HttpFailure && error.status === BAD_REQUEST)) throw error;
 }
 
-/** A call that the server has not answered by then is said to wait. */
+/** A call that the server has not answered by then is reported as waiting. */
 const SLOW_MS = 1000;
 /** First pause before the event stream is opened again; doubles up to the longest. */
 const FIRST_PAUSE_MS = 500;
@@ -28,7 +28,7 @@ const LONGEST_PAUSE_MS = 30_000;
 
 const JSON_BODY = { "Content-Type": "application/json" };
 
-/** The backend and account that a call is meant for, as its header says it. */
+/** The backend and account that a call is meant for, as its header states them. */
 interface Place {
   backend?: string;
   account?: string;
@@ -37,8 +37,8 @@ interface Place {
 
 /**
  * Calls by POST and one event stream for the whole page: a browser opens six connections to a
- * host, and a stream per view would use them up. Itself it speaks to the server's default backend;
- * `forBackend` gives what speaks to a certain one.
+ * host, and a stream per view would use them up. Itself it connects to the server's default backend;
+ * `forBackend` gives a connection to a certain one.
  */
 export class ServerConnection implements Connection {
   readonly peer = "server";
@@ -54,6 +54,9 @@ export class ServerConnection implements Connection {
   #minIntervalS = 1;
   #stream: AbortController | null = null;
   #announcing = false;
+  /** Lists of topics that were sent, and the newest of them that has arrived. */
+  #sent = 0;
+  #arrived = 0;
 
   constructor(settings: Server.ISettings = Server.makeSettings()) {
     this.#settings = settings;
@@ -207,6 +210,8 @@ export class ServerConnection implements Connection {
   }
 
   async #announce(): Promise<void> {
+    this.#sent += 1;
+    const number = this.#sent;
     await this.#request("subscribe", {
       method: "POST",
       headers: JSON_BODY,
@@ -216,13 +221,17 @@ export class ServerConnection implements Connection {
         min_interval_s: this.#minIntervalS,
       }),
     });
+    // Overtaken on its way, an older list has undone a newer one.
+    if (number < this.#arrived) await this.#announce();
+    else this.#arrived = number;
   }
 
   async #listen(stop: AbortSignal): Promise<void> {
     let pause = FIRST_PAUSE_MS;
     for (let again = false; !stop.aborted; again = true) {
+      let response: Response | undefined;
       try {
-        const response = await this.#request(`events?client=${this.#client}`, {
+        response = await this.#request(`events?client=${this.#client}`, {
           signal: stop,
           cache: "no-store",
         });
@@ -238,6 +247,9 @@ export class ServerConnection implements Connection {
       } catch {
         if (stop.aborted) return;
         this.#connected.value = false;
+      } finally {
+        // Else a stream that could not be used would keep one of the browser's few connections to the server.
+        response?.body?.cancel().catch(() => {});
       }
       // Jitter: after a server restart all pages come back, but not at once.
       await sleep(pause * (0.5 + Math.random()), stop);
@@ -245,20 +257,24 @@ export class ServerConnection implements Connection {
     }
   }
 
-  /** Hands on each line of the stream until it ends. */
+  /** Passes on each line of the stream until it ends. */
   async #read(response: Response, onLine: () => void): Promise<void> {
     const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
     if (reader === undefined) return;
     let rest = "";
-    for (;;) {
-      const { done, value } = await reader.read();
-      if (done) return;
-      const lines = (rest + value).split("\n");
-      rest = lines.pop() ?? "";
-      for (const line of lines) {
-        onLine();
-        if (line !== "") this.#deliver(JSON.parse(line) as StreamLine);
+    try {
+      for (;;) {
+        const { done, value } = await reader.read();
+        if (done) return;
+        const lines = (rest + value).split("\n");
+        rest = lines.pop() ?? "";
+        for (const line of lines) {
+          onLine();
+          if (line !== "") this.#deliver(JSON.parse(line) as StreamLine);
+        }
       }
+    } finally {
+      reader.cancel().catch(() => {}); // as above, after a line that is none
     }
   }
 
@@ -364,10 +380,12 @@ function randomHex(): string {
 
 function sleep(ms: number, stop: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
-    const timer = setTimeout(resolve, ms);
-    stop.addEventListener("abort", () => {
+    const end = () => {
       clearTimeout(timer);
+      stop.removeEventListener("abort", end);
       resolve();
-    });
+    };
+    const timer = setTimeout(end, ms);
+    stop.addEventListener("abort", end);
   });
 }

@@ -7,7 +7,7 @@ import { taskIcon } from "./icon";
 import type { Page } from "./page";
 import { RunningCount } from "./running";
 
-/** Puts the number of running tasks into the status bar, for as long as the setting says so. */
+/** Puts the number of running tasks into the status bar, for as long as the setting is on. */
 export function showRunning(statusBar: IStatusBar, page: Page, onClick: () => void): void {
   let remove: (() => void) | null = null;
   effect(() => {

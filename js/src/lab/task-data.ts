@@ -4,8 +4,8 @@ export const TASK_MIME = "application/vnd.inductiva.task+json";
 export const WIDGET_MIME = "application/vnd.jupyter.widget-view+json";
 
 /**
- * What an output takes from its notebook file: ids, codes that we know, times and numbers. A file may
- * come from anybody, so none of its sentences reaches the page.
+ * What an output takes from its notebook file: ids, known codes, times and numbers. A file may
+ * come from anyone, so none of its sentences reaches the page.
  */
 export interface SavedTask {
   taskId: string;
@@ -16,13 +16,13 @@ export interface SavedTask {
 }
 
 export interface Snapshot {
-  /** A status code that we know, else `null`. */
+  /** A known status code, else `null`. */
   status: string | null;
   isTerminal: boolean;
   computationSeconds: number | null;
   outputFiles: number | null;
   outputBytes: number | null;
-  /** When the service said so, in ms. */
+  /** When the service reported this, in ms. */
   asOf: number | null;
 }
 

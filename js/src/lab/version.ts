@@ -4,10 +4,10 @@ import type { ServiceError } from "../protocol";
 export const VERSION = "0.1.0";
 
 /**
- * What to tell when server and page are of different versions: JupyterLab loads the page's part anew
+ * What to report when server and page are of different versions: JupyterLab loads the page's part anew
  * with each page, and Jupyter the server's part only when it starts.
  *
- * @param server Version that the server tells; older ones tell none.
+ * @param server Version that the server reports; older ones report none.
  */
 export function versionTrouble(server: string | undefined, page = VERSION): ServiceError | null {
   if (server === page) return null;

@@ -8,7 +8,7 @@ import {
 } from "../connection";
 import type { BatchProgress, DownloadProgress, Method, Methods, ServiceError } from "../protocol";
 
-/** Methods that change something: not for notebooks that nobody has trusted. */
+/** Methods that change something: not for notebooks that are not trusted. */
 const ACTS: ReadonlySet<Method> = new Set<Method>([
   "task.kill",
   "tasks.kill",
@@ -30,7 +30,7 @@ const STARTS: ReadonlySet<Method> = new Set<Method>(["outputs.download", "tasks.
 
 const NOT_TRUSTED: ServiceError = {
   type: "NotTrustedError",
-  message: "This notebook is not trusted, so its outputs only show",
+  message: "This notebook is not trusted, so tasks can only be viewed in it",
   hint: "Trust the notebook, or open the task from the side panel.",
   retryable: false,
 };
@@ -51,7 +51,7 @@ interface Subscription {
   stop: (() => void) | null;
 }
 
-/** The page's connection as one view may use it, silent while nobody sees the view. */
+/** The page's connection as one view may use it, silent while the view is hidden. */
 export class ViewConnection implements Connection {
   #page: Connection;
   readonly #rights: ViewRights;
@@ -95,7 +95,7 @@ export class ViewConnection implements Connection {
     };
   }
 
-  /** Whether anybody sees the view. Seen again, it asks for what it missed. */
+  /** Whether the view is visible. Seen again, it asks for what it missed. */
   setSeen(seen: boolean): void {
     if (this.#seen === seen) return;
     this.#seen = seen;

@@ -23,9 +23,9 @@ const HIDDEN_MS = 1000;
 const RETRY_MS = 15_000;
 /** Rows kept of each view of the logs. */
 export const MOST_ROWS = 50_000;
-/** Letters that wait while nobody looks, or while the reader has paused. */
+/** Letters that wait while the view is hidden, or while the reader has paused. */
 const MOST_WAITING = 8_000_000;
-/** Lines that tell where a log goes on after it was followed anew. */
+/** Lines by which a log that is followed anew finds where it goes on. */
 const KNOWN_LINES = 3;
 
 /** What is known of one log. */
@@ -80,7 +80,7 @@ export class LiveLog {
 
   start(): void {
     if (this.#unsubscribe !== null) return;
-    // A topic that is left and wanted again at once would be no change: nobody would try again.
+    // A topic that is left and wanted again at once would be no change: there would be no new attempt.
     this.#starts += 1;
     const { taskId, uid } = this.#monitor;
     this.#unsubscribe = this.#monitor.subscribe(`logs/${taskId}#${uid}.${this.#starts}`, (event) => {

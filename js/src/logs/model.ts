@@ -1,5 +1,6 @@
+import { countOf, formatSize } from "../format";
 import type { LogFile, LogPart } from "../protocol";
-import { type Row, renderTerminal } from "./terminal";
+import { type Row, renderTerminal, WIDE } from "./terminal";
 
 export const LINE_HEIGHT = 18;
 /** A command's row with the line above it, and the room above and below its text. */
@@ -9,10 +10,12 @@ export const BODY_PADDING = 8;
 const MOST_BYTES = 256 * 1024;
 /** Letters of a row that are put on the page. */
 export const MOST_LETTERS = 5_000;
-/** Rows of one command; browsers cannot place many more. The last ones are shown. */
+/** Rows of one command; browsers cannot place many more. */
 const MOST_ROWS = 800_000;
+/** Of these, rows from its beginning: how it ended is asked more often. */
+const HEAD_ROWS = 200_000;
 
-/** A part of a command's text that is fetched at once. */
+/** A part of a command's text that is fetched at once, or one row about text that is left out. */
 export interface Block {
   readonly offset: number;
   readonly bytes: number;
@@ -29,23 +32,15 @@ export interface Block {
 
 /** What one command wrote. */
 export class Section {
-  readonly blocks: Block[] = [];
-  /** Lines before the blocks that are not shown. */
-  skipped: number;
+  readonly blocks: Block[];
+  /** Lines before the blocks that are not kept. */
+  skipped = 0;
   isOpen = false;
   /** Top of each block in lines, and the height of all. */
   tops: Float64Array;
 
   constructor(readonly part: LogPart) {
-    let { line } = part;
-    for (let i = 0; i + 2 < part.blocks.length; i += 3) {
-      const [offset = 0, bytes = 0, lines = 0] = part.blocks.slice(i, i + 3);
-      this.blocks.push({ offset, bytes, line, lines, state: "none", rows: [], heights: null, height: lines });
-      line += lines;
-    }
-    let left = part.lines;
-    while (left > MOST_ROWS) left -= this.blocks.shift()?.lines ?? left;
-    this.skipped = part.lines - left;
+    this.blocks = fitting(blocksOf(part));
     this.tops = new Float64Array(1);
     this.place();
   }
@@ -72,6 +67,43 @@ export class Section {
   has(line: number): boolean {
     return line >= this.part.line + this.skipped && line < this.part.line + this.part.lines;
   }
+}
+
+function blocksOf(part: LogPart): Block[] {
+  const blocks: Block[] = [];
+  let { line } = part;
+  for (let i = 0; i + 2 < part.blocks.length; i += 3) {
+    const [offset = 0, bytes = 0, lines = 0] = part.blocks.slice(i, i + 3);
+    blocks.push(
+      bytes < 0
+        ? leftOut(offset, -bytes, line, lines)
+        : { offset, bytes, line, lines, state: "none", rows: [], heights: null, height: lines },
+    );
+    line += lines;
+  }
+  return blocks;
+}
+
+function leftOut(offset: number, bytes: number, line: number, lines: number): Block {
+  const text = `${countOf(lines, "line")} (${formatSize(bytes)}) left out`;
+  const row = { text, spans: [], line: 0, mark: "gap" as const };
+  return { offset, bytes, line, lines, state: "ready", rows: [row], heights: null, height: 1 };
+}
+
+/** As many blocks as have a place; what is too much is left out of the middle. */
+function fitting(blocks: Block[]): Block[] {
+  let left = MOST_ROWS - blocks.reduce((sum, { height }) => sum + height, 0);
+  if (left >= 0) return blocks;
+  let head = 0;
+  for (let rows = 0; rows < HEAD_ROWS; head += 1) rows += blocks[head]?.height ?? HEAD_ROWS;
+  let tail = head;
+  for (; left < 0 && tail < blocks.length; tail += 1) left += blocks[tail]?.height ?? 0;
+  const middle = blocks.slice(head, tail);
+  const [first] = middle;
+  if (first === undefined) return blocks;
+  const sum = (of: "bytes" | "lines") => middle.reduce((all, block) => all + block[of], 0);
+  const gap = leftOut(first.offset, sum("bytes"), first.line, sum("lines"));
+  return [...blocks.slice(0, head), gap, ...blocks.slice(tail)];
 }
 
 /** A line of text on screen. */
@@ -235,9 +267,6 @@ export function rangeOf(block: Block, end: boolean): [offset: number, length: nu
 export function isCut(block: Block): boolean {
   return block.bytes > MOST_BYTES;
 }
-
-/** Letters of East Asia, which take two columns; others of two are two in a string as well. */
-const WIDE = /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]/g;
 
 /** Rows of text that a line takes; a tab was made blanks. */
 function rowsOf(text: string, columns: number): number {

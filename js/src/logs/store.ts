@@ -125,6 +125,7 @@ export class LogsStore {
     const logs = opened.logs.map((file) => new LogModel(file));
     const place = this.#livePlace();
     this.live.stop();
+    this.#wanted = [];
     this.state.value = { kind: "ready", logs };
     const failed = this.#hasFailed;
     const log = beginning(logs, failed);
@@ -170,7 +171,7 @@ export class LogsStore {
     this.hits.value = { lines, at: Math.max(0, lines.indexOf(current)) };
   }
 
-  /** Whether the log may tell why the task ended; what somebody stopped did not end by a fault. */
+  /** Whether the log may show why the task ended; a task that was stopped did not end by a fault. */
   get #hasFailed(): boolean {
     return FAILED.includes(this.#monitor.task.peek()?.status ?? "");
   }
@@ -369,9 +370,9 @@ export class LogsStore {
       const { result } = await this.#monitor.call(
         "outputs.download",
         { task_id: taskId, revision, ...(folder === null ? {} : { folder }) },
-        { buffers: [await gzip(packBits(count, (i) => i === wanted))], intent: "download" },
+        { buffers: [await gzip(packBits(count, (i) => i === wanted))], intent: "download log" },
       );
-      // Events of this download may have overtaken the answer: they know more.
+      // Events of this download may have overtaken the answer: they are newer.
       if (files.download.peek()?.download_id !== result.download_id) files.follow(result);
     } catch (error) {
       if (!isAbort(error)) this.#monitor.fail("download", error);
@@ -384,7 +385,7 @@ function placeOf({ listing: { names } }: FileModel, name: string): number {
   return -1;
 }
 
-/** The log that tells most: of a failed task the one with an error, stderr before stdout. */
+/** The most informative log: of a failed task the one with an error, stderr before stdout. */
 function beginning(logs: readonly LogModel[], failed: boolean): LogModel | undefined {
   const named = (name: string) => logs.find((log) => log.file.name === name);
   const [out, err] = [named("stdout.txt"), named("stderr.txt")];

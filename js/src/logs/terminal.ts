@@ -56,6 +56,12 @@ const STRING = /(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\n\x1b\x9c]*(?:\x07|\x
 // biome-ignore lint/suspicious/noControlCharactersInRegex: as above
 const SHORT = /\x1b[ -/]*[0-~]?/y;
 
+/** Letters of East Asia, and pictures, that take two columns; those of two letters in a string take two anyway. */
+export const WIDE =
+  /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]|(?=[\u2300-\u2bff])\p{Emoji_Presentation}/gu;
+/** Stands for the second column of a wide letter: no text has it here. */
+const HALF = "\0";
+
 const TAB = 8;
 /** A column that no program means: what lies beyond is written here. */
 const WIDEST = 20_000;
@@ -108,11 +114,10 @@ class Terminal {
     const lines = this.#lines;
     const last = lines.at(-1);
     if (last !== undefined && last.text === "" && lines.length > 1) lines.pop();
-    return lines.map(({ text, styles, line }) => ({
-      text,
-      spans: styles === "" ? NONE : this.#spans(styles),
-      line,
-    }));
+    return lines.map((given) => {
+      const { text, styles } = given.text.includes(HALF) ? withoutHalves(given) : given;
+      return { text, spans: styles === "" ? NONE : this.#spans(styles), line: given.line };
+    });
   }
 
   /** Obeys what stands at a place; returns the place after it. */
@@ -175,7 +180,8 @@ class Terminal {
     if (this.#row === this.#lines.length) this.#lines.push({ text: "", styles: "", line: this.#line });
   }
 
-  #put(text: string): void {
+  #put(given: string): void {
+    const text = given.replace(WIDE, `$&${HALF}`);
     const line = this.#lines[this.#row];
     if (line === undefined) return;
     const column = Math.min(this.#column, WIDEST);
@@ -264,6 +270,14 @@ function overlay(text: string, column: number, written: string, blank: string): 
   if (column === text.length) return text + written;
   if (column === 0 && written.length >= text.length) return written;
   return text.slice(0, column).padEnd(column, blank) + written + text.slice(column + written.length);
+}
+
+/** Letters instead of columns. A half whose letter was written over is blank. */
+function withoutHalves({ text, styles }: Line): { text: string; styles: string } {
+  const halves = new Set([...text.matchAll(WIDE)].map(({ index }) => index + 1));
+  const letters = (columns: string) =>
+    columns.split("").filter((_, at) => !halves.has(at) || text[at] !== HALF);
+  return { text: letters(text).join("").replaceAll(HALF, " "), styles: letters(styles).join("") };
 }
 
 /** What one number of a colour sequence changes. */
