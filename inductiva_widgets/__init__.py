@@ -87,7 +87,7 @@ def __dir__() -> list[str]:
 def config() -> Settings:
     """Where address, key and folders come from: of the backend in use, else of the next one.
 
-    Asks nobody and starts nothing. Shows itself as a table, never the key.
+    Sends no request and starts nothing. Shows itself as a table, never the key.
     """
     import os
 
@@ -102,6 +102,6 @@ def config() -> Settings:
     )
 
 
-def _notebook_host() -> Any:  # noqa: ANN401 - the module that displays tasks
-    """The host that `tasks` may not import: views, pumps, sentences."""
-    return importlib.import_module(f"{__name__}.notebook.display")
+def _notebook(name: str) -> Any:  # noqa: ANN401 - a module
+    """A module of the notebook host, which `task` and `tasks` may not import."""
+    return importlib.import_module(f"{__name__}.notebook.{name}")

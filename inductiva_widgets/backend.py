@@ -1,4 +1,4 @@
-"""Backend: a service to talk to — its settings, its client, its watcher — and the default one."""
+"""Backend: one service with its settings, client and watcher; and the default backend."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from inductiva_widgets.live import Live
     from inductiva_widgets.local import EngineInfo
 
-__all__ = ["Backend", "connect", "default"]
+__all__ = ["Backend", "connect", "default", "find", "find_all"]
 
 LOCAL_VARIABLE = "INDUCTIVA_WIDGETS_LOCAL"  # 1: the local engine, whatever keys there are
 LOCAL_LIMIT_S = 1.0  # a look at an engine on this machine costs a millisecond
@@ -54,7 +54,7 @@ class Backend:
 
     @property
     def config(self) -> configs.Config:
-        """Address, key and output folder; the key changes once it was refused."""
+        """Address, key and output folder; the key may be replaced after it was refused."""
         return self.client.credentials.config
 
     @property
@@ -69,12 +69,12 @@ class Backend:
 
     @property
     def name(self) -> str:
-        """What people read: `api.inductiva.ai`, `local engine`."""
+        """The name for people: `api.inductiva.ai`, `local engine`."""
         return self.config.name
 
     @property
     def id(self) -> str:
-        """12 hex digits that tell backends apart without showing their address."""
+        """12 hex digits that identify the backend without showing its address."""
         return self.config.backend_id
 
     @property
@@ -83,7 +83,7 @@ class Backend:
         return self.config.is_local
 
     def close(self) -> None:
-        """Ends the poller and closes all connections; tasks go on running."""
+        """Ends the poller and closes all connections; tasks continue running."""
         with self._live_lock:
             live, self._live = self._live, None
         if live is not None:
@@ -114,8 +114,8 @@ def connect(
     `INDUCTIVA_WIDGETS_LOCAL=1` does the same whatever keys there are, unless a key or an address
     is given here.
 
-    Once the service refuses the key, everything made with it goes on by itself as soon as there
-    is another one where it came from, or a later `connect` to the same address has given one.
+    When the service refuses the key, everything made with it resumes by itself as soon as the
+    source of the key holds another one, or a later `connect` to the same address gives one.
 
     Args:
         key: API key; better left to the environment than written into a notebook.
@@ -125,7 +125,7 @@ def connect(
         data_dir: Folder of the local engine; its default is per user.
 
     Raises:
-        ConfigurationError: Address or key cannot work, or no key with `url` or `local=False`.
+        ConfigurationError: Address or key is invalid, or no key with `url` or `local=False`.
         LocalEngineError: The local engine does not start.
         UserInputError: A key or an address with `local=True`.
     """
@@ -149,7 +149,7 @@ def find() -> Backend | None:
     For hosts that serve whatever is there: environment > key file > running local engine.
 
     Raises:
-        ConfigurationError: The address or the key cannot work.
+        ConfigurationError: The address or the key is invalid.
     """
     config = None if _wants_local() else configs.load()
     if config is None:
@@ -163,7 +163,7 @@ def find_all() -> list[configs.Config]:
     Takes some two seconds for each engine that died without taking its note away.
 
     Raises:
-        ConfigurationError: The address or the key cannot work.
+        ConfigurationError: The address or the key is invalid.
     """
     config = configs.load()
     chosen = [config] if config else []

@@ -1,8 +1,8 @@
-"""Why a task ended badly: one plain sentence, what else is known, and the one sensible next step.
+"""Why a task ended badly: one plain sentence, further details, and the one sensible next step.
 
 The tables below are the only place for these words; views, text cards and errors take them from
-here. A cause is read off the status, the exit code of the command that failed, and the end of the
-log, in that order of trust, and says nothing that none of them tells.
+here. A cause is derived from the status, the exit code of the failed command and the end of the
+log, in that order of trust, and claims nothing beyond them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Cause", "cause_of"]
 
-SIGNAL_BASE = 128  # exit code of a command that a signal ended, as a shell tells it
+SIGNAL_BASE = 128  # a shell adds it to the signal that ended a command
 LONGEST_LINE = 240
 AGAIN = "Submit it again with `task.resubmit()`."
 
@@ -33,7 +33,7 @@ class Cause(msgspec.Struct, frozen=True):
     Attributes:
         kind: A short name for it, e.g. `diverged`, `memory`, `time-limit`.
         sentence: One plain sentence.
-        detail: What else the service or the log tells; may be empty.
+        detail: What else the service or the log says; may be empty.
         step: The one sensible next step; may be empty.
     """
 
@@ -51,7 +51,7 @@ _BY_STATUS: dict[str, Cause] = {
         step="Submit it again with a longer time limit: `task.resubmit(time_to_live_s=…)`.",
     ),
     "executer-terminated": Cause(
-        "machine-lost", "Its machine was terminated while the task was on it.", step=AGAIN
+        "machine-lost", "Its machine was terminated while the task ran.", step=AGAIN
     ),
     "executer-terminated-by-user": Cause(
         "machine-ended",
@@ -60,8 +60,8 @@ _BY_STATUS: dict[str, Cause] = {
     ),
     "executer-terminated-ttl-exceeded": Cause(
         "machine-limit",
-        "Its machine reached the end of its own time and was terminated.",
-        step="Submit the task again on a machine group with a longer life.",
+        "Its machine reached its own time limit and was terminated.",
+        step="Submit the task again on a machine group with a longer time limit.",
     ),
     "executer-terminated-credits-exhausted": Cause(
         "credits",
@@ -71,42 +71,44 @@ _BY_STATUS: dict[str, Cause] = {
     "spot-instance-preempted": Cause(
         "spot",
         "The provider took its spot machine back.",
-        step="Submit it again, with `resubmit_on_preemption=True` or on a machine that is no spot.",
+        step="Submit it again, with `resubmit_on_preemption=True` or on a regular machine.",
     ),
     "zombie": Cause(
         "machine-gone",
         "Its machine was terminated while the task was in the queue.",
-        step="Submit the task again on a machine group that runs.",
+        step="Submit the task again on a running machine group.",
     ),
 }
 
-# Signal → what it did to the command, and what to do. Kinds of their own where the step differs.
+# Signal → what it did to the command, and what to do about it.
 _BY_SIGNAL: dict[int, Cause] = {
     4: Cause(
         "crash",
-        "{program} crashed: the processor does not know one of its instructions.",
-        step="Use an image or a machine type that fits the other.",
+        "{program} crashed: it uses an instruction that the processor does not have.",
+        step="Use an image built for this machine type, or another machine type.",
     ),
-    6: Cause("crash", "{program} gave up (abort).", step="{log}"),
-    7: Cause("crash", "{program} crashed by a bus error.", step="{log}"),
+    6: Cause("crash", "{program} aborted.", step="{log}"),
+    7: Cause("crash", "{program} crashed with a bus error.", step="{log}"),
     8: Cause(
         "diverged",
         "{program} was stopped by a floating-point exception.",
-        step="Take a smaller time step or a better mesh, then submit again.",
+        step="Use a smaller time step or a better mesh, then submit again.",
     ),
     9: Cause(
         "memory",
-        "{program} was killed from outside, most likely because the memory ran out.",
-        step="Take a machine with more memory, or a smaller case.",
+        "{program} was killed, most likely because the machine ran out of memory.",
+        step="Use a machine with more memory, or run a smaller case.",
     ),
     11: Cause("crash", "{program} crashed (segmentation fault).", step="{log}"),
-    15: Cause("stopped", "{program} was asked to end from outside.", step=AGAIN),
-    24: Cause("time-limit", "{program} used up its processor time.", step="Take a smaller case."),
+    15: Cause("stopped", "{program} was terminated from outside.", step=AGAIN),
+    24: Cause(
+        "time-limit", "{program} reached its limit of processor time.", step="Run a smaller case."
+    ),
 }
 _BY_CODE: dict[int, Cause] = {
     126: Cause(
         "not-executable",
-        "{program} may not be executed (exit code 126).",
+        "{program} cannot be executed (exit code 126).",
         step="Make it executable, or start it with its interpreter.",
     ),
     127: Cause(
@@ -115,56 +117,57 @@ _BY_CODE: dict[int, Cause] = {
         step="Check its spelling, and that the image has it.",
     ),
 }
-_LOOK = "Look at the log where the first error stands."
+_LOOK = "Look at the first error in the log."
+_CORRECT = "Correct what it names, then submit the task again."
 
 
-class _Told(NamedTuple):
-    """What a line of the log gives away; `{0}` is what the pattern caught."""
+class _Clue(NamedTuple):
+    """A line of a log that shows the cause; `{0}` stands for what the pattern caught."""
 
     pattern: re.Pattern[str]
     cause: Cause
 
 
-def _told(kind: str, pattern: str, sentence: str, step: str) -> _Told:
-    return _Told(re.compile(pattern, re.IGNORECASE), Cause(kind, sentence, step=step))
+def _clue(kind: str, pattern: str, sentence: str, step: str) -> _Clue:
+    return _Clue(re.compile(pattern, re.IGNORECASE), Cause(kind, sentence, step=step))
 
 
 _ADD_LIBRARY = "Use an image that has it, then submit again."
-# The first that matches counts: what is certain stands before what is likely.
-_BY_LOG: tuple[_Told, ...] = (
-    _told(
+# The first match counts: certain causes stand before likely ones.
+_BY_LOG: tuple[_Clue, ...] = (
+    _clue(
         "library",
         r"error while loading shared libraries: ([^\s:]+)"
         r"|([\w.+-]+\.so[\w.]*): cannot open shared object file",
         "{program} could not run: the library {0} is missing.",
         _ADD_LIBRARY,
     ),
-    _told(
+    _clue(
         "library",
         r"(?:ModuleNotFoundError|ImportError): No module named '?([\w.]+)",
         "{program} stopped: the Python module {0} is missing.",
         _ADD_LIBRARY,
     ),
-    _told(
+    _clue(
         "memory",
         r"(out of memory|oom-kill|std::bad_alloc|cannot allocate memory|\bMemoryError\b)",
         "{program} ran out of memory.",
-        "Take a machine with more memory, or a smaller case.",
+        "Use a machine with more memory, or run a smaller case.",
     ),
-    _told(
+    _clue(
         "disk",
         r"(no space left on device|disk quota exceeded)",
         "The disk of the machine was full.",
-        "Take a machine group with a larger disk, or write less.",
+        "Use a machine group with a larger disk, or write less output.",
     ),
-    _told(
+    _clue(
         "input",
         r"(?:can(?:not|'t) (?:open|find)(?: the)?(?: file)?|FileNotFoundError[^'\"\n]*)"
         r"\W+([\w./-]*\w)|(?m:^)[^\n]*?([\w./-]+)['\"]?: No such file or directory",
         "{program} did not find the file {0}.",
         "Add it to the inputs, or correct its name, then submit again.",
     ),
-    _told(
+    _clue(
         "input",
         r"(FOAM FATAL IO ERROR|SyntaxError|JSONDecodeError|parse error|syntax error"
         r"|unknown keyword|invalid (?:input|argument|value|option)|unrecognized arguments"
@@ -172,14 +175,14 @@ _BY_LOG: tuple[_Told, ...] = (
         "{program} could not read its input.",
         "Correct the input, then submit again.",
     ),
-    _told("input", r"(FOAM FATAL ERROR)", "{program} stopped with a fatal error.", _LOOK),
+    _clue("input", r"(FOAM FATAL ERROR)", "{program} stopped with a fatal error.", _LOOK),
 )
 _NOT_A_NUMBER = re.compile(r"(?<![\w.])[-+]?(?:nan|inf|infinity)(?![\w.])|sigFpe", re.IGNORECASE)
 _OPENFOAM_TIME = re.compile(r"^Time = (\S+?)s?$", re.MULTILINE)
 _OPENFOAM_COURANT = re.compile(r"^Courant Number mean: \S+ max: (\S+)", re.MULTILINE)
 _ERROR_LINE = re.compile(r"error|exception|fatal|abort|cannot|failed", re.IGNORECASE)
 _STACK_FRAME = re.compile(r"(?:\[\d+\]\s*)?#\d+\s")
-# What is wrong stands below it.
+# The error itself is on the next line.
 _HEADING = re.compile(r"(?:\[\d+\]\s*)?(?:-->\s*)?FOAM FATAL(?: IO)? ERROR:?\s*(?:\(.*\))?")
 
 
@@ -187,25 +190,25 @@ def cause_of(record: TaskRecord, log: str = "") -> Cause | None:
     """Why the task ended badly; `None` while it runs, and after success.
 
     Args:
-        record: With its history, which tells the exit codes of the commands.
+        record: With its history, which holds the exit codes of the commands.
         log: The end of its stdout and stderr, as far as known.
     """
     if not record.is_terminated or record.status == "success":
         return None
-    told = _error_detail(record)
+    reason = safe_text((record.reason or "").strip(), 600)
     by_status = _BY_STATUS.get(record.status)
     if by_status is not None:
         step = by_status.step
         if record.status == "spot-instance-preempted" and record.resubmit_on_preemption:
             step = "The service submits it again by itself."
-        return msgspec.structs.replace(by_status, detail=told, step=step)
+        return msgspec.structs.replace(by_status, detail=reason, step=step)
     command, code = _failed_command(record)
     if command is None:
-        return _without_command(record, told, log)
-    return _of_command(_program(command), code, log, told)
+        return _without_command(record, reason, log)
+    return _of_command(_program(command), code, log, reason)
 
 
-def _of_command(program: str, code: int | None, log: str, told: str) -> Cause:
+def _of_command(program: str, code: int | None, log: str, reason: str) -> Cause:
     number = _signal_of(code)
     # A missing library also ends in 127, and a full memory in an abort: the log knows more.
     by_log = _diverged(program, number, log) or _by_log(program, log)
@@ -218,35 +221,37 @@ def _of_command(program: str, code: int | None, log: str, told: str) -> Cause:
         sentence = by_code.sentence.format(program=program)
         return Cause(by_code.kind, sentence, "", by_code.step)
     if code is None:
-        return Cause("error", f"{program} failed.", _error_line(log) or told, _LOOK)
+        return Cause("error", f"{program} failed.", _error_line(log) or reason, _LOOK)
     return Cause("error", f"{program} ended with exit code {code}.", _error_line(log), _LOOK)
 
 
-def _without_command(record: TaskRecord, told: str, log: str) -> Cause:
+def _without_command(record: TaskRecord, reason: str, log: str) -> Cause:
     """A failure before, after or outside the commands: the machine's own words."""
     by_log = _by_log("The task", log)
-    if by_log is not None and not told:
+    if by_log is not None and not reason:
         return by_log
     if record.status == "executer-failed":
-        return Cause("machine", "The machine could not carry the task through.", told, AGAIN)
+        return Cause("machine", "The machine could not run the task.", reason, AGAIN)
     if record.status == "failed":
-        if told:
-            return Cause("told", told, "", _LOOK)
-        return Cause("error", "The task failed, and the service does not say why.", "", _LOOK)
-    return Cause("other", f"The task ended as {safe_text(record.alias, 80)}.", told)
+        has_log = bool(log) or record.computation_start_time is not None
+        if reason:
+            return Cause("told", reason, "", _LOOK if has_log else _CORRECT)
+        step = _LOOK if has_log else AGAIN
+        return Cause("error", "The task failed, and the service does not say why.", "", step)
+    return Cause("other", f"The task ended as {safe_text(record.alias, 80)}.", reason)
 
 
 def _diverged(program: str, number: int | None, log: str) -> Cause | None:
-    """Values that are no numbers: the solution ran away, whatever ended the program then."""
+    """Values that are not numbers: the solution diverged, whatever ended the program then."""
     if not log or _NOT_A_NUMBER.search(log) is None:
         return None
     if number not in (None, signal.SIGFPE, signal.SIGABRT):
         return None
-    sentence = f"{program} diverged: its values are no numbers any more (NaN)."
+    sentence = f"{program} diverged: its values are no longer numbers (NaN)."
     if number == signal.SIGFPE:
         sentence = f"{program} diverged and was stopped by a floating-point exception."
     courant = _last(_OPENFOAM_COURANT, log)
-    step = "Take a smaller time step or a better mesh, then submit again."
+    step = "Use a smaller time step or a better mesh, then submit again."
     if courant is not None:
         step = "Lower `maxCo` or `deltaT` in `system/controlDict`, then submit again."
     facts = [
@@ -286,7 +291,7 @@ def _by_signal(program: str, number: int, log: str) -> Cause:
 
 
 def _failed_command(record: TaskRecord) -> tuple[str | None, int | None]:
-    """The command that failed last, with its exit code if that is told."""
+    """The command that failed last, with its exit code if known."""
     for change in reversed(record.status_history):
         for operation in reversed(change.operations):
             command = operation.attributes.get("command")
@@ -314,29 +319,24 @@ def _program(command: str) -> str:
     if not words:
         return safe_text(command, 60) or "The command"
     name = words[0].rpartition("/")[2] or words[0]
-    # An interpreter alone says nothing: its script does.
+    # The name of an interpreter says nothing, that of its script does.
     script = words[1] if _INTERPRETER.fullmatch(name) and len(words) > 1 else ""
     return safe_text(name if script.startswith("-") else f"{name} {script}".strip(), 60)
 
 
 def _signal_of(code: int | None) -> int | None:
-    """Number of the signal in an exit code: as a shell tells it, or negative as Python does."""
+    """Number of the signal in an exit code: above 128 as in a shell, or negative as in Python."""
     if code is None:
         return None
     number = -code if code < 0 else code - SIGNAL_BASE
     return number if 0 < number <= 64 else None
 
 
-def _error_detail(record: TaskRecord) -> str:
-    told = record.error_detail or (record.executer.error_detail if record.executer else None)
-    return safe_text(told.strip(), 600) if told else ""
-
-
 def _error_line(log: str) -> str:
-    """The last line that speaks of an error."""
+    """The last line that mentions an error."""
     lines = _lines(log)
-    speaking = (line for line in reversed(lines) if _ERROR_LINE.search(line))
-    return next((line for line in speaking if _STACK_FRAME.match(line) is None), "")
+    candidates = (line for line in reversed(lines) if _ERROR_LINE.search(line))
+    return next((line for line in candidates if _STACK_FRAME.match(line) is None), "")
 
 
 def _lines(log: str) -> list[str]:

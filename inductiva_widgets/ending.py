@@ -1,4 +1,4 @@
-"""The end of a task: waiting for it, asking for it, and the last words of the simulation."""
+"""The end of a task: waiting for it, killing it, and the last lines of its log."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ import numbers
 import threading
 from typing import TYPE_CHECKING, NamedTuple
 
-from inductiva_widgets.causes import cause_of
+import msgspec
+
+from inductiva_widgets.causes import LONGEST_LINE, cause_of
 from inductiva_widgets.errors import (
     ApiError,
     AuthenticationError,
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
     from inductiva_widgets.api.client import Client
     from inductiva_widgets.api.models import StatusReply, TaskRecord
+    from inductiva_widgets.causes import Cause
     from inductiva_widgets.outputs.engine import Outputs
     from inductiva_widgets.watch import Observation, Subscription, Watcher
 
@@ -38,9 +41,11 @@ __all__ = [
     "ONLY_SENDS",
     "KillOutcome",
     "LastWords",
+    "StatusLines",
     "Waiting",
     "all_followed",
     "check_timeout",
+    "explained",
     "failure",
     "last_words",
     "outcome",
@@ -100,10 +105,10 @@ def send_kill(client: Client, task_id: str) -> StatusReply | None:
 
 
 def check_timeout(name: str, seconds: object, *, none: str = "sets no limit") -> None:
-    """Refuses what is no number of seconds; infinity means for ever, `None` what `none` says.
+    """Refuses what is not a number of seconds; infinity means no limit, `None` what `none` says.
 
     Raises:
-        UserInputError: It is no number, or negative.
+        UserInputError: It is not a number, or negative.
     """
     is_number = isinstance(seconds, numbers.Real) and not isinstance(seconds, bool)
     if seconds is not None and not (is_number and not math.isnan(seconds) and seconds >= 0):  # type: ignore[arg-type, operator] # a number by then
@@ -155,7 +160,7 @@ class Waiting:
         self._subscription = self.watcher.watch(
             self._task_id, self._observe, limit_s=self._limit_s, is_brief=self._is_brief
         )
-        if self._is_closed:  # by what it was told at once
+        if self._is_closed:  # by the observation that `watch` passed at once
             self._subscription.close()
         return self
 
@@ -183,10 +188,33 @@ class Waiting:
 
     def ended(self, timeout_s: float) -> bool:
         """Whether the task has ended, waiting for it at most `timeout_s`."""
-        done = self._done.wait(max(0.0, timeout_s))
+        done = self._done.wait(min(max(0.0, timeout_s), threading.TIMEOUT_MAX))
         if self.error is not None:
             raise self.error
         return done
+
+
+class StatusLines:
+    """Prints each new status of a task once; a callback for its watcher.
+
+    Args:
+        say: Prints a line.
+        name: Added to each line, to distinguish several tasks.
+    """
+
+    def __init__(self, say: Callable[[str], object], name: str = "") -> None:
+        self._say = say
+        self._name = f"{name}  " if name else ""
+        self._last = ""
+        self._lock = threading.Lock()  # a wait does not return in the middle of a line
+
+    def __call__(self, seen: Observation) -> None:
+        """Prints the status, if it is another one."""
+        with self._lock:
+            if seen.record is not None and seen.record.status != self._last:
+                self._last = seen.record.status
+                alias = safe_text(seen.record.alias, 60)
+                self._say(f"{seen.as_of.astimezone():%H:%M:%S}  {self._name}{alias}")
 
 
 @contextlib.contextmanager
@@ -237,13 +265,20 @@ def last_words(outputs: Outputs) -> LastWords | None:
     return found and found._replace(text="\n".join(texts))
 
 
+def explained(record: TaskRecord, words: LastWords | None) -> Cause | None:
+    """Why a task ended badly, by its log as well; the lines shown beside it are not repeated."""
+    cause = cause_of(record, words.text if words else "")
+    shown = [safe_text(line.strip(), LONGEST_LINE) for line in words.lines] if words else []
+    if cause is not None and cause.detail in shown:
+        return msgspec.structs.replace(cause, detail="")
+    return cause
+
+
 def failure(task_id: str, record: TaskRecord, outputs: Outputs) -> TaskFailedError:
     """The bad end of a task as an error: why, what to do, and the last lines of its log."""
     words = last_words(outputs)
-    cause = cause_of(record, words.text if words else "")
-    reason = cause.sentence if cause else "It does not say why."
-    if cause and cause.detail and not (words and cause.detail in words.lines):
-        reason = f"{reason} {cause.detail}"
+    cause = explained(record, words)
+    reason = f"{cause.sentence} {cause.detail}".rstrip() if cause else "It does not say why."
     return TaskFailedError(
         f"Task {short_id(task_id)} ended as {safe_text(record.alias, 80)}: {reason}",
         hint=cause.step if cause else "",

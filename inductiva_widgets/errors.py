@@ -1,14 +1,13 @@
 """Every error of the package, one class per kind of reaction a caller may have.
 
     InductivaWidgetsError
-    ├── ConfigurationError          URL, key or folder settings that cannot work
+    ├── ConfigurationError          Invalid URL, key or folder settings
     │   ├── UnknownBackendError         a view names a service that its server does not know
     │   └── AccountChangedError         the key of a service is not the one that a view has seen
     ├── UserInputError              (also ValueError) an argument refused before any request
-    ├── ApiError                    the service answered, and said no
+    ├── ApiError                    the service answered with an error
     │   ├── AuthenticationError         401/403: key missing, wrong or not allowed
     │   ├── NotFoundError               (also LookupError) 404: unknown task, path or member
-    │   ├── NotKillableError            the task had already ended
     │   ├── RateLimitedError            429: `retry_after_s` says how long to wait
     │   └── ServerError                 5xx after all retries
     ├── ServiceConnectionError      (also ConnectionError) no answer at all
@@ -28,7 +27,7 @@
     │   ├── DiskFullError               (also OSError) no room at the destination
     │   └── DestinationError            (also OSError) the destination cannot be written
     │       └── FileConflictError           other content is there; `failed` names it
-    ├── SubmissionUnknownError      whether a task was made, or goes on, is not known; `task_id`
+    ├── SubmissionUnknownError      whether a task was made, or continues, is not known; `task_id`
     ├── OutputsNotReadyError        the task has no output archive yet
     ├── TaskFailedError             the task ended badly; `status`, `log_tail`
     ├── WaitTimeoutError            (also TimeoutError) the task did not end in the time given
@@ -36,7 +35,7 @@
     ├── MissingLibraryError         (also ImportError) a library that one feature needs is not here
     └── LocalEngineError            the local engine does not start, stop or answer
         ├── EngineBusyError             another engine owns the data folder; `pid`, `url`
-        └── StoreCorruptError           its task database is damaged; `path` is where it lies
+        └── StoreCorruptError           its task database is damaged; `path` is the file
 
 Each carries a `hint` (what to do next) and `retryable`. Texts are redacted where they are made:
 no key and no signed URL ever enters a message.
@@ -72,7 +71,6 @@ __all__ = [
     "LocalEngineError",
     "MissingLibraryError",
     "NotFoundError",
-    "NotKillableError",
     "OutputsNotReadyError",
     "RangeUnsupportedError",
     "RateLimitedError",
@@ -124,7 +122,7 @@ class InductivaWidgetsError(Exception):
 
 
 class ConfigurationError(InductivaWidgetsError):
-    """URL, key or folder settings that cannot work."""
+    """Invalid URL, key or folder settings."""
 
 
 class UnknownBackendError(ConfigurationError):
@@ -136,11 +134,11 @@ class AccountChangedError(ConfigurationError):
 
 
 class UserInputError(InductivaWidgetsError, ValueError):
-    """An argument refused before any request left."""
+    """An argument refused before any request was sent."""
 
 
 class ApiError(InductivaWidgetsError):
-    """The service answered, and said no. `status_code` is the HTTP status."""
+    """The service answered with an error. `status_code` is the HTTP status."""
 
     def __init__(self, message: str, *, hint: str = "", status_code: int = 0) -> None:
         super().__init__(message, hint=hint)
@@ -161,12 +159,8 @@ class NotFoundError(ApiError, LookupError):
         self.missing = missing
 
 
-class NotKillableError(ApiError):
-    """The task had already ended, so there is nothing to kill."""
-
-
 class RateLimitedError(ApiError):
-    """The service asks to slow down for `retry_after_s` seconds (`None`: it did not say)."""
+    """The service asks to slow down for `retry_after_s` seconds (`None`: unknown)."""
 
     retryable = True
 
@@ -290,7 +284,7 @@ class FileConflictError(DestinationError):
 
 
 class SubmissionUnknownError(InductivaWidgetsError):
-    """Whether a task was made, or goes on, is not known: look before you submit it again.
+    """Whether a task was made, or continues, is not known: look before you submit it again.
 
     Attributes:
         task_id: The task that was made, empty when its id did not come back.
@@ -328,7 +322,7 @@ class TaskFailedError(InductivaWidgetsError):
 
 
 class WaitTimeoutError(InductivaWidgetsError, TimeoutError):
-    """The task did not end in the time given; it goes on running."""
+    """The task did not end in the time given; it continues running."""
 
     retryable = True
 
@@ -373,7 +367,7 @@ class StoreCorruptError(LocalEngineError):
     """The task database of the local engine is damaged.
 
     Attributes:
-        path: Where it lies, put aside if that was possible.
+        path: Where it is now: set aside if that was possible.
     """
 
     def __init__(self, message: str, *, hint: str = "", path: str = "") -> None:

@@ -7,7 +7,7 @@ The official pages *Manage tasks* (the newer one) and *Task management* (both ar
   client print them; the older one's `1.64 GiB` is not produced. Views show one decimal.
 * durations: `HH:MM:SS` (`00:03:12`), hours may exceed 99; the older `0h 1m 53s` is not produced.
 
-Examples that both Python and the browser must satisfy stand in `tests/golden/formats.json`.
+Examples that both Python and the browser must satisfy are in `tests/golden/formats.json`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""How far a simulation is in its own time, as its log tells it. Pure; patterns can be added.
+"""The progress of a simulation in its own time, read from its log. Pure; patterns can be added.
 
-What the log does not tell is not guessed: no pattern, no progress; no end, no time left.
+Nothing is guessed: without a pattern no progress, without an end no time left.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ SHORTEST_RATE_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """How the log of a simulator tells how far it is. Expressions are searched line by line.
+    """How progress is read from the log of a simulator. Expressions are searched line by line.
 
     Attributes:
         name: Of the simulator.
@@ -35,8 +35,8 @@ class Pattern:
         weights: What each group is worth in the unit: days and hours are `(24.0, 1.0)` in hours.
         end: How far it will go, when that is always the same.
         end_in_log: Expression whose group is how far it will go.
-        end_in_inputs: Names of input files that tell it, as patterns, and what finds it in the
-            text of one: `None` when it is not clear.
+        end_in_inputs: Names of input files that hold it, as patterns, and the function that finds
+            it in the text of one: `None` when it is not clear.
         opens: Values count after a line of this kind. Without `must_open` also until the first
             line that `closes`: the log may be followed from its middle.
         closes: Values after a line of this kind are those of another program.
@@ -53,8 +53,8 @@ class Pattern:
     closes: str = ""
     must_open: bool = False
 
-    def tells_end(self, input_name: str) -> bool:
-        """Whether an input file of this name tells how far it will go."""
+    def is_end_in(self, input_name: str) -> bool:
+        """Whether an input file of this name says how far it will go."""
         names = self.end_in_inputs[0] if self.end_in_inputs else ()
         return any(fnmatch(input_name, name) for name in names)
 
@@ -64,7 +64,7 @@ class Progress:
     """How far a simulation is: `value` of `end`, both in the `unit`.
 
     Attributes:
-        end: `None` when nothing tells it.
+        end: `None` when it is unknown.
         seconds_left: At the speed of the last two minutes; `None` when that is not known yet.
     """
 
@@ -158,22 +158,24 @@ _patterns: list[Pattern] = [
 
 
 def patterns() -> tuple[Pattern, ...]:
-    """The table, in the order in which it is tried."""
+    """All patterns, in the order in which they are tried."""
     return tuple(_patterns)
 
 
 def add_pattern(pattern: Pattern) -> None:
-    """Teaches the views of this process another log. It is tried before all others.
+    """Adds a pattern for another log to the views of this process. It is tried first.
 
     A pattern of the same name is replaced. The side panel is served by the Jupyter server, so
     there it takes a call in that process.
 
     Raises:
-        UserInputError: An expression cannot be read, or has not one group for each weight.
+        UserInputError: An expression cannot be read, `value` has not one group for each weight, or
+            `end_in_log` has none.
     """
     try:
         groups = re.compile(pattern.value).groups
-        for expression in (pattern.end_in_log, pattern.opens, pattern.closes):
+        end_groups = re.compile(pattern.end_in_log).groups
+        for expression in (pattern.opens, pattern.closes):
             re.compile(expression)
     except re.error as error:
         raise UserInputError(f"The pattern {pattern.name!r} cannot be read: {error}.") from None
@@ -181,6 +183,11 @@ def add_pattern(pattern: Pattern) -> None:
         raise UserInputError(
             f"The pattern {pattern.name!r} has {groups} groups for {len(pattern.weights)} weights.",
             hint="Each group of `value` is a number, and `weights` says what it is worth.",
+        )
+    if pattern.end_in_log and not end_groups:
+        raise UserInputError(
+            f"The pattern {pattern.name!r} has no group in `end_in_log`.",
+            hint="Put the number in parentheses: end_in_log=r'steps: (\\d+)'.",
         )
     _patterns[:] = [pattern, *(known for known in _patterns if known.name != pattern.name)]
 
@@ -213,7 +220,7 @@ class LogProgress:
 
     @property
     def current(self) -> Progress | None:
-        """How far it is by now."""
+        """How far it is now."""
         if self.pattern is None or self._value is None:
             return None
         end = self.end if self.end is None or self.end >= self._value else None
@@ -266,9 +273,9 @@ class _Reader:
             text = text[max(starts) :]
         if not self.is_open:
             return
-        told = _last(pattern.end_in_log, text)
-        if told is not None:
-            self.end = _number(told[1])
+        end = _last(pattern.end_in_log, text)
+        if end is not None:
+            self.end = _number(end[1])
         found = _last(pattern.value, text)
         if found is not None:
             numbers = [_number(group) for group in found.groups()]
@@ -290,7 +297,9 @@ def _last(expression: str, text: str) -> re.Match[str] | None:
     return found
 
 
-def _number(text: str) -> float | None:
+def _number(text: str | None) -> float | None:
+    if text is None:  # a group that took no part in the match
+        return None
     try:
         value = float(text)
     except ValueError:

@@ -85,7 +85,7 @@ class Phase(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         end: When it ended; `None` while it lasts.
         seconds: How long it took, or has taken until now; never negative.
         command: The command line, of a command only.
-        exit_code: Of a command that ended and told it.
+        exit_code: Of a command that ended, if known.
         state: `running` for the phase that lasts, `failed` for a command that did.
     """
 
@@ -116,7 +116,7 @@ def phases(record: TaskRecord, now: dt.datetime) -> list[Phase]:
             but no commands.
         now: The service's clock, for the phase that lasts.
     """
-    marks = _completed(record, list(_told(record.status_history)))
+    marks = _completed(record, list(_recorded(record.status_history)))
     ended = _time(record.end_time) if record.is_terminated else None
     marks = _in_order(marks, _time(record.create_time), ended)
     if not marks:
@@ -142,7 +142,7 @@ def _is_gap(phase: Phase, limit_s: float) -> bool:
     return phase.kind == "computing" and phase.end is not None and phase.seconds < limit_s
 
 
-def _told(history: list[StatusChange]) -> Iterator[_Mark]:
+def _recorded(history: list[StatusChange]) -> Iterator[_Mark]:
     """Marks of the history; a status without readable stamp begins where the one before ended."""
     before: dt.datetime | None = None
     for change, following in itertools.zip_longest(history, history[1:]):
@@ -159,8 +159,8 @@ def _told(history: list[StatusChange]) -> Iterator[_Mark]:
 
 def _completed(record: TaskRecord, marks: list[_Mark]) -> list[_Mark]:
     """The marks, after those that only the task's own stamps know."""
-    told = ((_time(getattr(record, field)), status) for field, status in _FIELDS)
-    own = [_Mark(at, status) for at, status in told if at is not None]
+    stamps = ((_time(getattr(record, field)), status) for field, status in _FIELDS)
+    own = [_Mark(at, status) for at, status in stamps if at is not None]
     return [mark for mark in own if not marks or mark.at < marks[0].at] + marks
 
 
@@ -179,7 +179,7 @@ def _in_order(
 
 
 def _without_end(marks: list[_Mark]) -> list[_Mark]:
-    """The marks before the last one; commands told under the end go where they began."""
+    """The marks before the last one; commands listed under the end go where they began."""
     *before, end = marks
     for operation in _commands(end):
         start = _time(operation.start_timestamp)
@@ -217,7 +217,7 @@ def _commands(mark: _Mark) -> list[Operation]:
 def _command_end(
     operation: Operation, start: dt.datetime, until: dt.datetime | None
 ) -> dt.datetime | None:
-    """When a command ended: as told, else after the time it took, else with its status."""
+    """When a command ended: its own stamp, else by the time it took, else with its status."""
     end = _time(operation.end_timestamp)
     took = operation.attributes.get("execution_time_s")
     if end is None and isinstance(took, (int, float)) and 0 <= took < _LONGEST_S:
@@ -230,8 +230,8 @@ def _command_end(
 def _command(
     operation: Operation, start: dt.datetime, end: dt.datetime | None, now: dt.datetime
 ) -> Phase:
-    told, code = operation.attributes["command"], operation.attributes.get("exit_code")
-    command = " ".join(map(str, told)) if isinstance(told, list) else str(told)
+    given, code = operation.attributes["command"], operation.attributes.get("exit_code")
+    command = " ".join(map(str, given)) if isinstance(given, list) else str(given)
     program, blank, arguments = command.partition(" ")
     exit_code = code if type(code) is int else None
     failed = operation.status == "FAILED" or exit_code not in (None, 0)

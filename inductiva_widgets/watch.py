@@ -1,10 +1,10 @@
 """Watching tasks: one poller thread per backend for any number of watchers.
 
-One or two tasks are asked for by the small status call; three or more by pages of the list,
-plus the status of tasks in the queue (only it tells their place) and of tasks older than the pages.
+One or two tasks are polled by the small status call, three or more by pages of the list,
+plus the status of tasks in the queue (only it gives their place) and of tasks older than the pages.
 The whole task is fetched only when its status changed, and not at all for watchers who only wait
 for its end. Rounds come after 1, 2, 5, 10 s, and after 1 s again when something changed; tasks that
-nobody sees are asked for once a minute. A refused key ends the asking until there is another one.
+nobody sees are polled once a minute. A refused key stops the polling until there is another one.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ log = logging.getLogger(__name__)
 
 STEPS_S = (1.0, 2.0, 5.0, 10.0)
 HIDDEN_S = 60.0
-KEY_LOOK_S = 5.0  # between looks for another key in place of a refused one; they ask nobody
+KEY_LOOK_S = 5.0  # between checks for a new key after a refusal; they send no request
 PAGE_FROM = 3  # from this many tasks on, one list page is cheaper than status calls
 PAGE_SIZE = 100
 PAGES_PER_S = 2.0  # thousands of tasks are looked at less often, not at greater cost
@@ -100,7 +100,7 @@ class Subscription:
         self.is_closed = False
 
     def show(self, *, visible: bool) -> None:
-        """Tells whether anybody sees the task; shown again it is asked for at once."""
+        """Sets whether anybody sees the task; when shown again it is polled at once."""
         was, self.visible = self.visible, visible
         if visible and not was:
             self._watcher.wake()
@@ -111,7 +111,7 @@ class Subscription:
 
 
 class Watcher:
-    """Polls the tasks that somebody watches and tells the watchers what changed.
+    """Polls the tasks that somebody watches and notifies the watchers of changes.
 
     Attributes:
         least_pause_s: Rounds come no sooner one after another, unless somebody wakes it.
@@ -148,9 +148,10 @@ class Watcher:
         self._woken = False
         self._quiet_rounds = 0
         self._failures = 0
-        self._refused = False  # the key: nothing is asked until somebody wakes it, or has another
+        # The key was refused: nothing is requested until `wake` is called or there is another key.
+        self._refused = False
         self._key = 0  # number of the key that the last round used
-        self._denied: set[str] = set()  # tasks not to ask for until somebody wants to know anew
+        self._denied: set[str] = set()  # tasks not to ask for until somebody requests them again
 
     # -- for watchers -----------------------------------------------------------------------
 
@@ -175,7 +176,7 @@ class Watcher:
         with self._changed:
             self._subscriptions.setdefault(task_id, []).append(subscription)
             self._denied.discard(task_id)
-        self._tell(subscription)
+        self._notify(subscription)
         self.wake()
         return subscription
 
@@ -197,7 +198,7 @@ class Watcher:
             return self._latest.get(task_id)
 
     def refresh(self, task_id: str, *, retry: bool = True) -> Observation:
-        """Asks for the whole task now, on the caller's thread, and tells its watchers.
+        """Asks for the whole task now, on the caller's thread, and notifies its watchers.
 
         Raises:
             InductivaWidgetsError: The service did not answer, or said no.
@@ -295,7 +296,7 @@ class Watcher:
         return pause
 
     def _has_new_key(self) -> bool:
-        """Looks for another key; what the old one was not allowed to see is asked for again."""
+        """Looks for another key; what the old one was not allowed to see is polled again."""
         if not self._client.credentials.is_new(self._key):
             return False
         with self._changed:
@@ -344,7 +345,7 @@ class Watcher:
             except (NotFoundError, AuthenticationError) as error:
                 if error.status_code == 401:
                     raise  # the key itself
-                # Unknown or not allowed: this task only, until somebody asks for it anew.
+                # Unknown or not allowed: this task only, until somebody asks for it again.
                 if self._publish_stale(task_id, error, None):
                     with self._changed:
                         self._denied.add(task_id)
@@ -402,7 +403,7 @@ class Watcher:
         return place.tasks_ahead if place else None
 
     def _failed(self, due: Iterable[str], error: InductivaWidgetsError) -> float:
-        """Tells the watchers that their task's state is old; returns the pause before the next."""
+        """Marks the state of the tasks as old; returns the pause before the next round."""
         self._failures += 1
         self._refused = isinstance(error, AuthenticationError)
         wait_s = error.retry_after_s if isinstance(error, RateLimitedError) else None
@@ -421,7 +422,7 @@ class Watcher:
     def _publish_stale(
         self, task_id: str, error: InductivaWidgetsError, retry_in_s: float | None
     ) -> bool:
-        """Tells why there is no newer state; not if a question asked later has been answered."""
+        """Publishes why there is no newer state, unless a later request has been answered."""
         now = self._client.clock.now()
         with self._changed:
             if self._asked < self._answered.get(task_id, -1):
@@ -435,7 +436,7 @@ class Watcher:
                 since = known.stale.since if known.stale else known.as_of
                 seen = dataclasses.replace(known, stale=Stale(since, error, retry_in_s))
             self._latest[task_id] = seen
-        self._tell_all(task_id)
+        self._notify_all(task_id)
         return True
 
     def _publish(self, seen: Observation, number: int) -> None:
@@ -446,22 +447,22 @@ class Watcher:
                 return
             self._answered[seen.task_id] = number
             self._latest[seen.task_id] = seen
-        self._tell_all(seen.task_id)
+        self._notify_all(seen.task_id)
 
-    def _tell_all(self, task_id: str) -> None:
+    def _notify_all(self, task_id: str) -> None:
         with self._changed:
             watchers = list(self._subscriptions.get(task_id, ()))
         for subscription in watchers:
-            self._tell(subscription)
+            self._notify(subscription)
 
-    def _tell(self, subscription: Subscription) -> None:
-        """Tells the latest, again until it is: two threads may publish at the same time."""
-        told: Observation | None = None
+    def _notify(self, subscription: Subscription) -> None:
+        """Passes the latest observation on, and again if it changed meanwhile."""
+        passed: Observation | None = None
         while not subscription.is_closed:
             seen = self.latest(subscription.task_id)
-            if seen is None or seen is told:
+            if seen is None or seen is passed:
                 return
-            told = seen
+            passed = seen
             try:
                 subscription.callback(seen)
             except Exception:

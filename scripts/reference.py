@@ -84,7 +84,7 @@ def page() -> str:
         ),
         _section("What calls give back", "", _rows(_result(kind) for kind in RESULTS)),
         _section("Backend", _line(iw.Backend), _rows(_members(iw.Backend))),
-        _section("Errors", "`iw.errors.…`; each is also what its parent is.", _tree()),
+        _section("Errors", "`iw.errors.…`; each is also an instance of its parent.", _tree()),
     ]
     return "\n".join(part.rstrip("\n") + "\n" for part in parts)
 

@@ -1,4 +1,4 @@
-"""Client: one method per endpoint of the service, answers as records."""
+"""Client: one method per endpoint of the service; replies are decoded into records."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from inductiva_widgets.api.http import Query
     from inductiva_widgets.api.sessions import Timeouts
 
-__all__ = ["MAX_PAGE", "Client", "check_task_id"]
+__all__ = ["MAX_PAGE", "Client", "check_task_id", "quiet_kill"]
 
 MAX_PAGE = 500  # the service refuses more
 _ID_LIMIT = 128
@@ -168,7 +168,7 @@ class Client:
         """Creates a task; its inputs follow.
 
         Raises:
-            SubmissionUnknownError: The request was sent, but what came of it was not told.
+            SubmissionUnknownError: The request was sent, but its result is unknown.
         """
         try:
             reply = self._api.send("POST", "/tasks/submit", body=msgspec.json.encode(dict(body)))
@@ -193,13 +193,13 @@ class Client:
         return models.decode(body, models.MachineGroup)
 
     def price_per_hour(self, group: models.MachineGroup) -> float | None:
-        """US dollars for an hour of the whole group, at most; `None` when it is not told.
+        """US dollars for an hour of the whole group, at most; `None` when it is unknown.
 
-        A price is an extra: a service that fails to give one is no error (`GET /compute/price`).
+        The price is optional: failing to get one is not an error (`GET /compute/price`).
         """
-        told = group.cost_per_hour.max if group.cost_per_hour else None
-        if told is not None or group.provider_id == "LOCAL":
-            return _amount(told)
+        known = group.cost_per_hour.max if group.cost_per_hour else None
+        if known is not None or group.provider_id == "LOCAL":
+            return _amount(known)
         if group.machine_type is None or group.zone is None:
             return None
         query = {"machine_type": group.machine_type, "zone": group.zone}
@@ -240,7 +240,7 @@ class Client:
         return models.decode_any(body) if body else None
 
     def live_json(self, task_id: str, what: str) -> object:
-        """What only the local engine tells by plain requests: `files`, `last-modified-file`."""
+        """What only the local engine serves by plain requests: `files`, `last-modified-file`."""
         return models.decode_any(self._get(f"{_task_path(task_id)}/live/{what}", retry=False))
 
     def live_bytes(self, task_id: str, what: str, query: Query | None = None) -> bytes:
@@ -331,7 +331,7 @@ def quiet_kill(client: Client, task_id: str) -> Iterator[None]:
     """Kills the task when the block fails, as the official client does for failed uploads.
 
     Raises:
-        SubmissionUnknownError: It could not be killed either, so it may go on.
+        SubmissionUnknownError: It could not be killed either, so it may continue.
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""The service's clock, as far as its answers tell."""
+"""The service's clock, estimated from its answers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ServerClock"]
 
-_LAST_YEAR = 9000  # time that goes on from a later one would leave what `datetime` can hold
+_LAST_YEAR = 9000  # from a later date on, time would soon exceed the range of `datetime`
 _JUMP_S = 2.0  # beyond this the answers contradict what was known: one of the clocks was set
 
 

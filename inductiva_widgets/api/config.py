@@ -30,11 +30,13 @@ __all__ = [
     "ApiKey",
     "Config",
     "find_key",
+    "is_loopback",
     "is_private",
     "key_file",
     "load",
     "newer_key",
     "normalise_url",
+    "output_root",
     "write_key",
 ]
 
@@ -113,7 +115,7 @@ class Config:
 
     @property
     def name(self) -> str:
-        """What people read: the host, or `local engine`."""
+        """The name for people: the host, or `local engine`."""
         return "local engine" if self.is_local else urlsplit(self.url).netloc
 
     @property
@@ -138,10 +140,10 @@ def load(
     """Settings from argument, environment and key file; `None` when no key is anywhere.
 
     Raises:
-        ConfigurationError: The address or the key cannot work.
+        ConfigurationError: Address, key or output folder is invalid.
     """
     chosen, url_source = _chosen(url, URL_VARIABLE, DEFAULT_URL)
-    address = normalise_url(str(chosen))  # a wrong one is told also where there is no key for it
+    address = normalise_url(str(chosen))  # a wrong one is reported even without a key for it
     found = (ApiKey(key), BY_ARGUMENT) if key is not None else find_key()
     if found is None:
         return None
@@ -157,15 +159,28 @@ def load(
 
 
 def output_root(output_dir: str | os.PathLike[str] | None = None) -> Path:
-    """Folder below which outputs go: argument > `INDUCTIVA_OUTPUT_DIR` > `inductiva_output`."""
+    """Folder below which outputs go: argument > `INDUCTIVA_OUTPUT_DIR` > `inductiva_output`.
+
+    Raises:
+        ConfigurationError: The argument is empty.
+    """
     return Path(_chosen(output_dir, OUTPUT_VARIABLE, DEFAULT_OUTPUT_DIR)[0]).expanduser()
 
 
 def _chosen(
     given: str | os.PathLike[str] | None, variable: str, default: str
 ) -> tuple[str | os.PathLike[str], str]:
-    """The first that is there of argument, variable and default, and which one it is."""
-    if given:
+    """The first that is there of argument, variable and default, and which one it is.
+
+    Raises:
+        ConfigurationError: An empty argument, which somebody meant to be something.
+    """
+    if given is not None:
+        if not str(given).strip():
+            raise ConfigurationError(
+                "The address or the output folder is empty.",
+                hint=f"Leave it out to use {variable} or the default.",
+            )
         return given, BY_ARGUMENT
     text = os.environ.get(variable)
     return (text, f"the variable {variable}") if text else (default, BY_DEFAULT)
@@ -197,10 +212,10 @@ def find_key() -> tuple[ApiKey, str] | None:
 
 
 def newer_key(config: Config) -> Iterator[Config]:
-    """The same settings with the key that variable or file holds by now, if one of them gave it.
+    """The same settings with the present key of the variable or file that their key came from.
 
-    A key goes to the address that is set for it: when the settings name another address by now,
-    their key is none for this one.
+    A key is sent only to the address that is set beside it: when the settings name another address
+    now, their key is not used for this one.
     """
     if config.key_source not in (BY_KEY_VARIABLE, _by_file(key_file())):
         return

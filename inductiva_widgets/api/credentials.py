@@ -20,8 +20,8 @@ class Credentials:
 
     Args:
         config: The settings to begin with.
-        newer: Gives these settings with other keys that may be taken, the best first. Called
-            from any thread, and every few seconds while views wait for a key: it asks nobody.
+        newer: Gives these settings with other keys that may be used, the best first. Called from
+            any thread, and every few seconds while views wait for a key: it sends no request.
 
     Attributes:
         config: The settings with the present key.
@@ -49,7 +49,7 @@ class Credentials:
         return self.changes != refused
 
     def renew(self, refused: ApiKey) -> bool:
-        """Whether there is another key than this refused one by now; looks for it where it is."""
+        """Whether there is another key than this refused one; its source is read again."""
         with self._lock:
             if self.config.key != refused:
                 return True  # another thread was faster

@@ -24,8 +24,10 @@ __all__ = [
     "STATUSES",
     "Group",
     "Machine",
+    "MachineGroup",
     "Metrics",
     "Operation",
+    "Record",
     "StatusChange",
     "StatusInfo",
     "StatusReply",
@@ -33,6 +35,10 @@ __all__ = [
     "TaskPage",
     "TaskRecord",
     "decode",
+    "decode_any",
+    "decode_list",
+    "machine_name",
+    "status_info",
 ]
 
 
@@ -205,6 +211,21 @@ class TaskRecord(Record, frozen=True):
     def machine_type(self) -> str | None:
         """`c2-standard-4`, or `None` until a machine picked the task up."""
         return self.executer.type_name if self.executer else None
+
+    @property
+    def reason(self) -> str | None:
+        """Why it ended badly, as the service puts it; some ends are explained by the machine."""
+        return self.error_detail or (self.executer.error_detail if self.executer else None)
+
+    @property
+    def input_place(self) -> tuple[str, str | None]:
+        """Path and region of the input archive in the storage."""
+        return self.storage_input_path or f"{self.task_id}/input.zip", self.storage_region
+
+    @property
+    def output_place(self) -> tuple[str, str | None]:
+        """Path and region of the output archive in the storage."""
+        return self.storage_output_path or f"{self.task_id}/output.zip", self.storage_region
 
     def __str__(self) -> str:
         """What is known, a line for each field; the history and the like are in their fields."""

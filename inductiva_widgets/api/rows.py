@@ -36,7 +36,7 @@ class RowMachine(Record, frozen=True):
 
 
 class TaskRow(Record, frozen=True):
-    """A task as it stands in a frame."""
+    """A task as shown in a frame."""
 
     task_id: str = ""
     status: str = ""

@@ -1,4 +1,4 @@
-"""How long runs usually take, by what lists have told anyway: nothing is asked for it."""
+"""How long runs usually take, learned from task lists that were fetched anyway."""
 
 from __future__ import annotations
 

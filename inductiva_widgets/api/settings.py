@@ -1,4 +1,4 @@
-"""What the settings are and where each comes from, for people: never the key itself."""
+"""The settings and where each comes from, for people to read; never the key itself."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Settings:
 def explain(active: configs.Config | None, *, wants_local: bool, engine_dir: Path) -> Settings:
     """Settings of a backend, or those that the next `connect()` would find.
 
-    Asks nobody, starts nothing, and raises nothing: what cannot work is told as a warning.
+    Sends no request, starts nothing, and raises nothing: what is invalid becomes a warning.
 
     Args:
         active: Of the backend in use, `None` when there is none yet.

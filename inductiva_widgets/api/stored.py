@@ -1,4 +1,4 @@
-"""The signed link of one stored file, for everybody who reads it."""
+"""The signed link of one stored file, shared by everything that reads the file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["StoredLink"]
 
 
 class StoredLink:
-    """A download link, made at first use and anew when it expired. Kept in memory only.
+    """A download link, created at first use and renewed when it expired. Kept in memory only.
 
     Args:
         client: Of the service that stores the file.

@@ -60,7 +60,7 @@ def kill(  # noqa: PLR0913 - one a command line option
     """Kill tasks (cancel them). Asks before, and refuses when there is nobody to ask."""
     if sum(map(bool, (ids, all_tasks, status))) != 1:
         raise click.UsageError("Give IDs, or --all, or --status.")
-    report = _Report(tells=not as_json, waits=wait_timeout is not None)
+    report = _Report(prints=not as_json, waits=wait_timeout is not None)
     wanted = tasks_of(ids)
     with service() as backend:
         records = _looked_up(backend, wanted, report) if ids else _killable(backend, status)
@@ -84,10 +84,10 @@ def kill(  # noqa: PLR0913 - one a command line option
 
 
 def _looked_up(backend: Backend, ids: Sequence[str], report: _Report) -> list[TaskRecord]:
-    """The tasks as they are now; those that cannot be had are told and noted."""
+    """The tasks as they are now; those that are not available are printed and noted."""
     records, errors = records_of(backend, ids)
     for task_id, error in errors.items():
-        report.note(task_id, "failed", str(error), told=True)
+        report.note(task_id, "failed", error, printed=True)
     return records
 
 
@@ -122,37 +122,37 @@ def _kill(
     from inductiva_widgets.task import Task
     from inductiva_widgets.tasks.killing import kill_each
 
-    def tell(task_id: str, result: object) -> None:
+    def note(task_id: str, result: object) -> None:
         is_error = isinstance(result, InductivaWidgetsError)
         word = "failed" if is_error else str(result)
         report.note(task_id, word, str(result) if is_error else "")
 
-    kill_each([Task(i, backend=backend) for i in ids], wait_timeout, tell, looks_first=False)
+    kill_each([Task(i, backend=backend) for i in ids], wait_timeout, note, looks_first=False)
 
 
 class _Report:
-    """What became of each task, told as it happens: Ctrl-C must not hide what was done."""
+    """The outcome of each task, printed as it happens: Ctrl-C must not hide what was done."""
 
-    def __init__(self, *, tells: bool, waits: bool) -> None:
+    def __init__(self, *, prints: bool, waits: bool) -> None:
         self.outcomes: dict[str, dict[str, str]] = {}
-        self._tells = tells
+        self._prints = prints
         self._waits = waits
 
     @property
     def is_bad(self) -> bool:
-        """Whether a task may go on that should not."""
+        """Whether a task may still run that should not."""
         bad = {"failed", "not-asked"} | ({"pending"} if self._waits else set())
         return any(one["outcome"] in bad for one in self.outcomes.values())
 
-    def note(self, task_id: str, word: str, detail: str = "", *, told: bool = False) -> None:
-        """Notes an outcome, and tells it unless that was done already."""
+    def note(self, task_id: str, word: str, detail: str = "", *, printed: bool = False) -> None:
+        """Notes an outcome, and prints it unless that was done already."""
         self.outcomes[task_id] = {"outcome": word, "detail": detail}
-        if word == "failed" and not told:
+        if word == "failed" and not printed:
             complain(detail, task_id)
-        elif self._tells and word != "failed":
-            self._tell(task_id, word, detail)
+        elif self._prints and word != "failed":
+            self._print(task_id, word, detail)
 
-    def _tell(self, task_id: str, word: str, detail: str) -> None:
+    def _print(self, task_id: str, word: str, detail: str) -> None:
         ended = f" {safe_text(detail)}" if detail else ""
         if word == "already-ended":
             click.echo(f"Task {task_id} had already ended{ended}: nothing to kill.")
@@ -192,7 +192,7 @@ def submit(*, commands: tuple[str, ...], as_json: bool, **options: Any) -> None:
 
     with service() as backend:
         made = send(commands, **_named(options), backend=backend)
-    _tell_submission(made, {}, "", as_json=as_json)
+    _show_submission(made, {}, "", as_json=as_json)
 
 
 @click.command()
@@ -207,26 +207,30 @@ def resubmit(*, task_id: str, as_json: bool, **options: Any) -> None:  # noqa: A
     with service() as backend:
         made = Task(task_id, backend=backend).resubmit(**_named(options))
     again = f", which is task {task_id} again"
-    _tell_submission(made, {"resubmitted_from": task_id}, again, as_json=as_json)
+    _show_submission(made, {"resubmitted_from": task_id}, again, as_json=as_json)
 
 
 def _named(options: dict[str, Any]) -> dict[str, Any]:
-    """The options that were given."""
-    return {name: value for name, value in options.items() if value not in (None, (), False)}
+    """The options that were given; 0 is a value, to be refused where it makes no sense."""
+    return {
+        name: value
+        for name, value in options.items()
+        if value is not None and value is not False and value != ()
+    }
 
 
-def _tell_submission(
+def _show_submission(
     made: Task | DryRun, more: dict[str, str], words: str, *, as_json: bool
 ) -> None:
     from inductiva_widgets.task import Task
 
     if isinstance(made, Task):
-        told = {"task_id": made.id, **more}
+        result = {"task_id": made.id, **more}
         text = f"Submitted task {made.id}{words}."
     else:
-        told, text = made.to_dict(), str(made)
+        result, text = made.to_dict(), str(made)
     if as_json:
-        print_json(told)
+        print_json(result)
     else:
         click.echo(text)
 

@@ -36,7 +36,7 @@ LONGEST_KEY = 4096
 def login(*, yes: bool, as_json: bool) -> int:
     """Keep an API key in the file that the official client shares.
 
-    The key is asked for without showing it, or read from a pipe. The service is asked whether it
+    The key is read without showing it, or from a pipe. The service is asked whether it
     is right before anything is written.
     """
     from inductiva_widgets.api import config as configs
@@ -108,11 +108,11 @@ def _account(config: Config) -> dict[str, str]:
     from inductiva_widgets.backend import Backend
 
     with contextlib.closing(Backend(config)) as backend:
-        told = backend.client.user()
+        user = backend.client.user()
     return {
-        name: safe_text(told[name], 80)
+        name: safe_text(user[name], 80)
         for name in ("name", "username", "email")
-        if isinstance(told.get(name), str) and told[name]
+        if isinstance(user.get(name), str) and user[name]
     }
 
 
@@ -171,8 +171,8 @@ def status(*, as_json: bool) -> int:
     except InductivaWidgetsError as caught:
         error = caught
     if as_json:
-        told = {"account": account, "error": str(error) if error else None}
-        print_json({**settings.to_dict(), **told})
+        result = {"account": account, "error": str(error) if error else None}
+        print_json({**settings.to_dict(), **result})
     else:
         click.echo(str(settings))
         if account is not None and config is not None:

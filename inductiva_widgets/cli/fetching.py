@@ -111,7 +111,9 @@ class _Order:
 
     def archive(self, task: Task) -> Outputs:
         """Where they come from."""
-        return task.inputs if self.kind == "inputs" else task.outputs
+        from inductiva_widgets.task.files import inputs_of, outputs_of
+
+        return inputs_of(task) if self.kind == "inputs" else outputs_of(task)
 
 
 def _tasks(backend: Backend, ids: Sequence[str]) -> list[Task]:
@@ -148,16 +150,16 @@ def _download(
     *,
     quiet: bool,
     follow: Callable[[Download, str], None] = follow,
-    tell: Callable[[Callable[[], None]], None] = lambda speak: speak(),
+    output: Callable[[Callable[[], None]], None] = lambda show: show(),
 ) -> dict[str, Any]:
-    """Downloads of one task, and tells what became of it.
+    """Downloads files of one task, and prints the outcome.
 
     Args:
         task: The task.
         order: What, and where to.
-        quiet: Whether to tell failures only.
+        quiet: Whether to print failures only.
         follow: Waits for the download.
-        tell: Takes what is to be printed, when it may be.
+        output: Calls what prints, when printing is possible.
     """
     result: dict[str, Any] = {
         "task_id": task.id,
@@ -168,7 +170,7 @@ def _download(
         "error": None,
     }
     place = order.folder(task)
-    tell(lambda: click.echo(f"Downloading to {safe_text(place, 4096)}", err=True))
+    output(lambda: click.echo(f"Downloading to {safe_text(place, 4096)}", err=True))
     try:
         begun = order.archive(task).start_download(place, **order.how)
         try:
@@ -186,11 +188,11 @@ def _download(
         result["error"] = str(_why_missing(task, order.kind, error))
     except InductivaWidgetsError as error:
         result["error"] = str(error)
-    tell(lambda: _tell_download(result, quiet=quiet))
+    output(lambda: _show_result(result, quiet=quiet))
     return result
 
 
-def _tell_download(result: Mapping[str, Any], *, quiet: bool) -> None:
+def _show_result(result: Mapping[str, Any], *, quiet: bool) -> None:
     if result["error"]:
         complain(result["error"], result["task_id"])
     elif not quiet:
@@ -215,7 +217,7 @@ class _Several:
         self._order = replace(order, how=how)
         self._quiet = quiet
         self._results: dict[str, dict[str, Any]] = {}
-        self._to_tell: deque[Callable[[], None]] = deque()
+        self._to_show: deque[Callable[[], None]] = deque()
 
     def run(self) -> list[dict[str, Any]]:
         with byte_bar(f"{len(self._tasks)} tasks") as bar:
@@ -238,17 +240,18 @@ class _Several:
             self._order,
             quiet=self._quiet,
             follow=lambda download, _label: self._together.follow(download),
-            tell=self._to_tell.append,
+            output=self._to_show.append,
         )
 
     def _look(self, bar: Any) -> None:  # noqa: ANN401 - a tqdm, or None
         with contextlib.nullcontext() if bar is None else bar.external_write_mode():
-            while self._to_tell:
-                self._to_tell.popleft()()
+            while self._to_show:
+                self._to_show.popleft()()
         if bar is None:
             return
-        done, bar.total = self._together.bytes()
-        bar.update(done - bar.n)
+        now = self._together.standing()
+        bar.total = now.bytes
+        bar.update(now.bytes_done - bar.n)
 
 
 def _rehearse(task: Task, order: _Order, *, quiet: bool) -> dict[str, Any]:
@@ -268,7 +271,7 @@ def _rehearse(task: Task, order: _Order, *, quiet: bool) -> dict[str, Any]:
 
 
 def _why_missing(task: Task, kind: str, error: InductivaWidgetsError) -> InductivaWidgetsError:
-    """No archive is told as what it means for the task."""
+    """A missing archive as what it means for the task."""
     from inductiva_widgets.tasks.downloading import of_task
 
     return error if kind == "inputs" else of_task(task, error)

@@ -1,4 +1,4 @@
-"""Commands that look: `tasks list`, `info`, `files`, `wait`."""
+"""Commands that show tasks: `tasks list`, `info`, `files`, `wait`."""
 
 from __future__ import annotations
 
@@ -17,15 +17,13 @@ from inductiva_widgets.cli.console import (
     service,
 )
 from inductiva_widgets.cli.live import live_files
-from inductiva_widgets.errors import InductivaWidgetsError
-from inductiva_widgets.formats import safe_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from inductiva_widgets.api.models import TaskRecord
     from inductiva_widgets.backend import Backend
-    from inductiva_widgets.watch import Observation
+    from inductiva_widgets.errors import InductivaWidgetsError
 
 __all__ = ["COMMANDS", "records_of", "status_option", "tasks_of"]
 
@@ -96,7 +94,7 @@ def _colour(column: str, cell: str) -> str:
 
 
 def _plain(record: TaskRecord) -> Any:  # noqa: ANN401 - JSON
-    """The record under the names of the REST contract; history and the like stand in `info`."""
+    """The record under the names of the REST contract; its history is in `info`."""
     import msgspec
 
     value = msgspec.to_builtins(record)
@@ -109,26 +107,25 @@ def tasks_of(ids: Iterable[str]) -> list[str]:
     """The ids, checked, each once.
 
     Raises:
-        UserInputError: One is no id; no request has left then.
+        UserInputError: One is not an id; nothing was sent.
     """
     from inductiva_widgets.api.client import check_task_id
 
     return list(dict.fromkeys(check_task_id(task_id) for task_id in ids))
 
 
-def records_of(
-    backend: Backend, ids: Iterable[str]
-) -> tuple[list[TaskRecord], dict[str, InductivaWidgetsError]]:
-    """Records of the tasks, and why others could not be had, which is told at once."""
-    found: list[TaskRecord] = []
-    errors: dict[str, InductivaWidgetsError] = {}
-    for task_id in tasks_of(ids):
-        try:
-            found.append(backend.client.task(task_id))
-        except InductivaWidgetsError as error:
-            complain(error, task_id)
-            errors[task_id] = error
-    return found, errors
+def records_of(backend: Backend, ids: Iterable[str]) -> tuple[list[TaskRecord], dict[str, str]]:
+    """Records of the tasks, and why others are not available, which is printed as well.
+
+    Raises:
+        InductivaWidgetsError: What concerns all tasks alike: no connection, a refused key.
+    """
+    from inductiva_widgets.tasks.details import records_by_id
+
+    records, errors = records_by_id(backend, tasks_of(ids))
+    for task_id, error in errors.items():
+        complain(error, task_id)
+    return records, errors
 
 
 @click.command()
@@ -196,7 +193,8 @@ def wait(*, ids: tuple[str, ...], timeout: float | None, as_json: bool) -> int:
 def _wait(
     backend: Backend, ids: Sequence[str], timeout: float | None, *, quiet: bool
 ) -> dict[str, InductivaWidgetsError]:
-    """Waits for all; those that nobody can wait for are told apart with the reason."""
+    """Waits for all; returns why some cannot be waited for, by task id."""
+    from inductiva_widgets.ending import StatusLines
     from inductiva_widgets.task import Task
     from inductiva_widgets.tasks.endings import Endings
 
@@ -205,7 +203,8 @@ def _wait(
         with backend.watcher.together():
             endings = stack.enter_context(Endings([Task(i, backend=backend) for i in ids]))
             for task_id in () if quiet else ids:
-                watched = backend.watcher.watch(task_id, _StatusLines(task_id), is_brief=True)
+                lines = StatusLines(click.echo, task_id)
+                watched = backend.watcher.watch(task_id, lines, is_brief=True)
                 stack.callback(watched.close)
         while endings.left:
             endings.next(WAIT_POLL_S)
@@ -227,20 +226,6 @@ def _end(
     elif record.status != "success":
         text = f"It ended as {record.alias}. {record.error_detail or ''}".rstrip()
     return {"task_id": task_id, "status": record.status if record else None, "error": text}
-
-
-class _StatusLines:
-    """Prints each new status of a task once."""
-
-    def __init__(self, task_id: str) -> None:
-        self._task_id = task_id
-        self._last = ""
-
-    def __call__(self, seen: Observation) -> None:
-        if seen.record is not None and seen.record.status != self._last:
-            self._last = seen.record.status
-            alias = safe_text(seen.record.alias, 60)
-            click.echo(f"{seen.as_of.astimezone():%H:%M:%S}  {self._task_id}  {alias}")
 
 
 COMMANDS = (list_, info, files, wait)

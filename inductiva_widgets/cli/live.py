@@ -59,7 +59,7 @@ def logs(  # noqa: PLR0913 - one a command line option
     lines: int,
     as_json: bool,
 ) -> None:
-    """Follow the logs of a task until it ends; Ctrl-C stops that, the task goes on."""
+    """Follow the logs of a task until it ends; Ctrl-C stops that, the task continues."""
     checked = check_task_id(task_id)
     chosen = LOGS if only_out == only_err else (LOGS[0] if only_out else LOGS[1],)
     printer = _Printer(as_json=as_json, colour=not no_color)

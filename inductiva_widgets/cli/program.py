@@ -1,4 +1,4 @@
-"""The program `inductiva-widgets`: its commands put together, its exit codes."""
+"""The program `inductiva-widgets`: its commands and exit codes."""
 
 from __future__ import annotations
 

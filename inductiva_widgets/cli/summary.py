@@ -1,4 +1,4 @@
-"""All there is to say about a task, as text."""
+"""Everything about a task as text."""
 
 from __future__ import annotations
 
@@ -20,9 +20,8 @@ UNTIL_END = "N/A until task ends"
 def summary(record: TaskRecord, now: dt.datetime) -> str:
     """Everything about a task, laid out as the official client prints it."""
     lines = [f"Task status: {record.alias}"]
-    detail = record.error_detail or (record.executer.error_detail if record.executer else None)
-    if detail:
-        lines += ["", f"\tStatus detail: {detail}"]
+    if record.reason:
+        lines += ["", f"\tStatus detail: {record.reason}"]
     lines += ["", "Timeline:"]
     for change in record.status_history:
         lines += _change(record, change, now)

@@ -1,7 +1,7 @@
 """Charts of frames, by matplotlib: each takes a frame, filtered as you like, and returns the Axes.
 
-They are made for light and dark pages alike: the background is transparent, greys and colours
-hold on white and on near-black, and what a colour says, a hatch, marker or line style says too.
+They work on light and dark pages: the background is transparent, greys and colours are readable
+on white and near-black, and every colour is paired with a hatch, marker or line style.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _COLOURS = (
     "#3f86c9", "#c9782c", "#35945a", "#a865c0", "#c9554e", "#85892a", "#289a98", "#8f7b6b",
 )  # fmt: skip
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
-_MOST_GROUPS = 8  # more cannot be told apart: the rarest become one
+_MOST_GROUPS = 8  # more are hard to distinguish: the rarest are merged
 _OTHERS = "others"
 _MOST_LABELS = 40  # rows of a gantt that still have room for their names
 
@@ -44,11 +44,11 @@ _PHASES: dict[str, tuple[str, str]] = {
 
 
 def gantt(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """The phases of tasks over time: a row a task, the first at the top.
+    """The phases of tasks over time: a row per task, the first at the top.
 
     Args:
-        frame: Of `tasks.timeline`, or of `tasks.list`: then the phases are those that the list's
-            stamps tell, without commands.
+        frame: Of `tasks.timeline`, or of `tasks.list`: then the phases are derived from its
+            stamps, without commands.
         ax: Where to draw; a new figure when not given.
 
     Raises:
@@ -92,7 +92,7 @@ def cost_by(frame: pd.DataFrame, by: str = "machine_type", ax: Axes | None = Non
     """What tasks cost together, by the values of a column; the most expensive at the top.
 
     Args:
-        frame: Of `tasks.list`. Tasks without a told cost are counted beside the bar, not priced.
+        frame: Of `tasks.list`. Tasks without a cost are counted beside the bar.
         by: The column, such as `machine_type`, `project` or `metadata.resolution`.
         ax: Where to draw; a new figure when not given.
 
@@ -115,7 +115,7 @@ def cost_by(frame: pd.DataFrame, by: str = "machine_type", ax: Axes | None = Non
     # Room for the labels; a scale of nothing would be drawn around zero.
     ax.set_xlim(0, float(table["sum"].max()) * 1.45 or 1.0)
     currencies = frame.get("currency", pd.Series(dtype="string")).dropna().unique()
-    ax.set_xlabel(f"cost ({', '.join(currencies)})" if len(currencies) else "no cost is told")
+    ax.set_xlabel(f"cost ({', '.join(currencies)})" if len(currencies) else "no costs known")
     if not table["priced"].any():
         ax.set_xticks([])
     ax.set_ylabel(by.replace("_", " "))
@@ -238,7 +238,7 @@ def _spans(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _last_moment(frame: pd.DataFrame) -> pd.Series:
-    """The end of each task; of those that go on, the moment of the frame."""
+    """The end of each task; of running ones, the moment of the frame."""
     as_of = frame.attrs.get("as_of")
     if "is_final" not in frame.columns or as_of is None:
         return frame["ended_at"]
@@ -284,7 +284,7 @@ def _groups(column: pd.Series) -> pd.Series:
 def _priced(row: Any) -> str:  # noqa: ANN401 - a row of a frame
     tasks = f"{row.tasks:,.0f} task{'s' if row.tasks != 1 else ''}"
     if row.priced == 0:
-        return f"no cost told, {tasks}"
+        return f"no cost known, {tasks}"
     unpriced = row.tasks - row.priced
     note = f", {unpriced:,.0f} without a cost" if unpriced else ""
     return f"{row.sum:,.2f} ({tasks}{note})" if row.sum >= 0.1 else f"{row.sum:.2g} ({tasks}{note})"

@@ -1,4 +1,4 @@
-"""What one file of each of many tasks holds, as one frame."""
+"""The contents of one file of each of many tasks, as one frame."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def check_join(tasks: object, columns: Sequence[str]) -> None:
     """Refuses columns that `collected_frame` could not join.
 
     Raises:
-        UserInputError: `tasks` is no frame by task, or has no such column.
+        UserInputError: `tasks` is not a frame by task, or has no such column.
     """
     if not columns:
         return
@@ -66,7 +66,7 @@ def collected_frame(
 
     Args:
         found: Frames by task, in the order of the rows.
-        tasks: Frame of the history, one row a task, when there are columns to join.
+        tasks: Frame of the history, one row per task, when there are columns to join.
         columns: Its columns to repeat on all rows of a task; `_task` is added to a name that the
             files have as well.
     """

@@ -29,7 +29,7 @@ Array = Any  # numpy and pandas arrays of many dtypes
 
 
 class Coded(NamedTuple):
-    """Texts as numbers into a table; -1 is no text."""
+    """Texts as numbers into a table; -1 is a missing text."""
 
     codes: Array
     table: list[str]

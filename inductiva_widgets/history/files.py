@@ -34,7 +34,7 @@ def to_csv(frame: pd.DataFrame, path: str | os.PathLike[str]) -> None:
     for a formula; `read_csv` takes it away again. A NUL is written as `␀`, and stays that.
 
     Raises:
-        UserInputError: It is no frame of tasks.
+        UserInputError: It is not a frame of tasks.
     """
     if not isinstance(frame, pd.DataFrame) or frame.index.name != "task_id":
         raise UserInputError(

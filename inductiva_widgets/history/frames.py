@@ -1,4 +1,4 @@
-"""Frames of tasks: one row a task."""
+"""Frames of tasks: one row per task."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["COLUMNS", "METADATA", "Chunk", "chunk_of", "join", "peek", "task_fra
 
 METADATA = "metadata."  # before the keys of the tasks' own notes
 
-# Column → (dtype, where its value stands in a record). Order is the order in the frame.
+# Column → (dtype, where its value is in a record). Order is the order in the frame.
 _SOURCES: dict[str, tuple[str, str]] = {
     "simulator": ("category", "simulator"),
     "status": ("status", "status"),
@@ -52,7 +52,7 @@ _SOURCES: dict[str, tuple[str, str]] = {
     "error_detail": ("string", "error_detail"),
 }
 COLUMNS = {name: kind for name, (kind, _) in _SOURCES.items()}
-CURRENCY = "USD"  # of every cost that the service tells
+CURRENCY = "USD"  # of every cost that the service gives
 
 
 class Chunk(NamedTuple):
@@ -135,7 +135,7 @@ def join(  # noqa: PLR0913 - what to join, and how much of it
 
 
 def peek(chunk: Chunk) -> pd.DataFrame:
-    """The columns of a chunk that decide whether its tasks are asked for."""
+    """The columns of a chunk that decide whether its tasks are requested."""
     rows = np.arange(len(chunk.ids))
     names = ("created_at", "simulator", "machine_type")
     return pd.DataFrame({n: KINDS[COLUMNS[n]].joined([chunk.pieces[n]], rows) for n in names})
@@ -144,12 +144,12 @@ def peek(chunk: Chunk) -> pd.DataFrame:
 def task_frame(
     records: Sequence[TaskRecord], now: dt.datetime, query: Mapping[str, object]
 ) -> pd.DataFrame:
-    """One row a task, in the order given; the columns of `tasks.list`.
+    """One row per task, in the order given; the columns of `tasks.list`.
 
     Args:
         records: Of the tasks.
-        now: The service's clock: times that still grow are told up to it.
-        query: What was asked for, as `attrs["query"]` keeps it.
+        now: The service's clock: running times are counted up to it.
+        query: The question that was asked, as `attrs["query"]` keeps it.
     """
     return join([chunk_of(records)], now, query, distinct=False)
 
@@ -163,8 +163,8 @@ def _elapsed(arrays: Mapping[str, Any], now: dt.datetime) -> Any:  # noqa: ANN40
     # Differences as floats: two far stamps may lie further apart than a timedelta reaches.
     seconds = (until.astype("int64").astype("float64") - started.astype("int64")) / 1e6
     seconds[np.isnat(started)] = np.nan
-    told = np.asarray(arrays["computation_time"], dtype="m8[us]")
-    found = np.where(np.isnat(told), spans(np.maximum(seconds, 0.0)), told)
+    measured = np.asarray(arrays["computation_time"], dtype="m8[us]")
+    found = np.where(np.isnat(measured), spans(np.maximum(seconds, 0.0)), measured)
     found[np.asarray(arrays["is_final"], dtype="bool")] = np.timedelta64("NaT", "us")
     return found
 

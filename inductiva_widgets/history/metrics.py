@@ -1,4 +1,4 @@
-"""What the machine did while a task ran: `system_metrics.csv` as a frame."""
+"""The machine of a task while it ran: `system_metrics.csv` as a frame."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def metrics_frame(content: bytes) -> pd.DataFrame:
     table = read_table(content)
     if table is None:
         return pd.DataFrame(index=pd.DatetimeIndex([], tz="UTC", name="time").as_unit("us"))
-    told = [[None if cell in MISSING else cell for cell in row] for row in table.rows]
-    cells = pd.DataFrame(told, columns=table.names, dtype="string")
+    rows = [[None if cell in MISSING else cell for cell in row] for row in table.rows]
+    cells = pd.DataFrame(rows, columns=table.names, dtype="string")
     named = table.names[table.time_at]
     index = _times(cells[named])
     if not index.notna().any():

@@ -1,4 +1,4 @@
-"""Frames of phases: one row a phase of a task."""
+"""Frames of phases: one row per phase of a task."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["timeline_frame"]
 
 
 def timeline_frame(records: Sequence[TaskRecord], now: dt.datetime) -> pd.DataFrame:
-    """One row a phase: task_id, phase, start, end, duration, command, exit_code.
+    """One row per phase: task_id, phase, start, end, duration, command, exit_code.
 
     The phases are those of `inductiva_widgets.phases`: the present one of a running task has no
     end, and its duration counts until `now`.

@@ -1,4 +1,4 @@
-"""What of a file was delivered, so that another reading of it goes on at the next line. Pure."""
+"""What was delivered of a file, so that reading can continue at the next line. Pure."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ BATCH_LINES = 2000
 class Delivered:
     """The last lines that were delivered, and how many there were, as far as that is known.
 
-    The service's machines tell lines by their number from the end, never where in the file they
-    are: after a lost connection the place is found by what was delivered last. Where the same
+    The service's machines give lines counted from the end, never their offset in the file:
+    after a lost connection the place is found by what was delivered last. Where the same
     hundred lines occur several times, the number of lines decides, or else the last place.
     """
 

@@ -25,17 +25,14 @@ class EndedFile:
 
     Raises:
         NotFoundError: There is no such file, or no archive.
-        UserInputError: It is no text.
+        UserInputError: It is not text.
     """
 
     def __init__(self, client: Client, task_id: str, filename: str) -> None:
         from inductiva_widgets.outputs.engine import Outputs
 
-        def place() -> tuple[str, str | None]:
-            record = client.task(task_id)
-            return record.storage_output_path or f"{task_id}/output.zip", record.storage_region
-
-        files = Outputs(client.links, StoredLink(client, place)).files()
+        link = StoredLink(client, lambda: client.task(task_id).output_place)
+        files = Outputs(client.links, link).files()
         try:
             found: OutputFile = files[filename]
         except NotFoundError:

@@ -1,4 +1,4 @@
-"""A file that is followed while its task runs, told by callbacks."""
+"""A file that is followed while its task runs, with callbacks for its lines."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from inductiva_widgets.errors import (
     UserInputError,
 )
 from inductiva_widgets.live.ended import EndedFile
-from inductiva_widgets.live.running import look, not_running
+from inductiva_widgets.live.running import RUNNING, look, not_running
 from inductiva_widgets.live.ways import LostError
 
 if TYPE_CHECKING:
@@ -39,7 +39,6 @@ log = logging.getLogger(__name__)
 PAUSES_S = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)  # between tries after a lost connection
 GRACE_S = 3.0  # for a machine to say the rest itself and to close
 REST_TRIES = 3
-RUNNING = "computation-started"
 TRANSIENT = (ServiceConnectionError, ServerError, RateLimitedError)
 
 
@@ -81,7 +80,7 @@ class LiveEnd:
 
 @dataclass(frozen=True, slots=True)
 class Callbacks:
-    """Whom a follower tells; all on the live thread, one after another."""
+    """What a follower calls, on the live thread, one after another."""
 
     on_lines: Callable[[Sequence[str]], None]
     on_end: Callable[[LiveEnd], None]
@@ -94,7 +93,7 @@ class Source:
 
     Attributes:
         client: The service.
-        watcher: Tells when the task ends.
+        watcher: Reports the end of the task.
         loop: The live thread.
         reader: Makes the reader, once the task runs.
     """
@@ -144,7 +143,7 @@ class Following:
 
     async def run(self) -> None:
         """Follows to the end; never raises. Called by `Live`, on the loop."""
-        self._tell_state(LiveState.CONNECTING)
+        self._set_state(LiveState.CONNECTING)
         subscription = await self._source.loop.blocking(self._subscribe)
         self._work = asyncio.ensure_future(self._follow())
         if self._is_closed:
@@ -179,7 +178,7 @@ class Following:
             self._reader = self._source.reader()
             await self._read_while_running(self._reader)
             status = await self._terminal_status()
-        self._tell_state(LiveState.FINISHING)
+        self._set_state(LiveState.FINISHING)
         return LiveEnd("task-ended", status, is_complete=await self._read_rest(status))
 
     async def _started(self) -> str:
@@ -205,7 +204,7 @@ class Following:
                 async with contextlib.aclosing(reader.batches()) as batches:
                     async for lines in batches:
                         failures = 0
-                        self._tell_state(LiveState.LIVE)
+                        self._set_state(LiveState.LIVE)
                         if lines:
                             self._callbacks.on_lines(lines)
             except LostError:
@@ -218,12 +217,12 @@ class Following:
                 return
             if self._ended.is_set() or not await self._runs():
                 return
-            self._tell_state(LiveState.LOST)
+            self._set_state(LiveState.LOST)
             await self._pause(self._ended, PAUSES_S[min(failures, len(PAUSES_S) - 1)])
             failures += 1
 
     async def _raise_if_first(self, error: InductivaWidgetsError) -> None:
-        """What stood in the way of the first line is told; later everything is tried again."""
+        """Raises what prevented the first line; later errors lead to another try."""
         if self.state is LiveState.CONNECTING and await self._runs():
             raise error
 
@@ -235,7 +234,7 @@ class Following:
         return found.status == RUNNING
 
     async def _terminal_status(self) -> str:
-        self._tell_state(LiveState.FINISHING)
+        self._set_state(LiveState.FINISHING)
         failures = 0
         while True:
             try:
@@ -300,7 +299,7 @@ class Following:
             if self._reader is not None:
                 asyncio.get_running_loop().call_later(GRACE_S, self._reader.stop)
 
-    def _tell_state(self, state: LiveState) -> None:
+    def _set_state(self, state: LiveState) -> None:
         if state is not self.state or state is LiveState.CONNECTING:
             self.state = state
             if self._callbacks.on_state is not None:

@@ -26,7 +26,7 @@ WAIT_S = 0.2  # so that Ctrl-C is heard
 class Spool:
     """Lines that wait for their reader: some in memory, all beyond in a temporary file.
 
-    A machine cannot be told to wait, so a reader that is slower than the log needs room for it.
+    A machine cannot be made to wait, so a reader that is slower than the log needs room for it.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Live: what runs now, asked of the machines themselves, for one backend."""
+"""Live: files, logs and load of running tasks, for one backend."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Live:
 
     All raise `LiveUnavailableError` (`.cause` says why: `not-running`, `no-aiortc`, `no-answer`,
     `blocked-udp`), `NotFoundError` for an unknown task or file, `UserInputError` for a file that
-    is no text, `BadPayloadError` for an answer that cannot be read, and errors of the service.
+    is not text, `BadPayloadError` for an answer that cannot be read, and errors of the service.
     """
 
     def __init__(self, client: Client, watcher: Watcher, *, is_local: bool) -> None:
@@ -61,9 +61,8 @@ class Live:
     def way(self) -> str:
         """How machines are reached: `webrtc`, or `ranges` for the local engine.
 
-        Plain requests to the engine on this machine need nothing installed, no handshake, and tell
-        sizes and times as well; `INDUCTIVA_WIDGETS_LIVE=webrtc` takes the service's way all the
-        same.
+        Plain requests to the engine on this machine need nothing installed and no handshake, and
+        give sizes and times as well; `INDUCTIVA_WIDGETS_LIVE=webrtc` uses WebRTC all the same.
         """
         by_force = os.environ.get(LIVE_VARIABLE, "") == "webrtc"
         return "ranges" if self._is_local and not by_force else "webrtc"
@@ -101,7 +100,7 @@ class Live:
             task_id: The task.
             filename: Relative to the outputs, e.g. `stdout.txt`, or the machine's path.
             lines: How many lines to begin with (≥ 0).
-            follow: Whether to go on until the task ends.
+            follow: Whether to continue until the task ends.
             wait: Whether a task or a file that is not there yet is waited for.
         """
         if not follow:
@@ -114,7 +113,7 @@ class Live:
         )
         return made
 
-    def follow(  # noqa: PLR0913 - a file, how, and whom to tell
+    def follow(  # noqa: PLR0913 - a file, how, and the callbacks
         self,
         task_id: str,
         filename: str,
@@ -137,8 +136,8 @@ class Live:
             lines: How many lines to begin with.
             wait: Whether a task or a file that is not there yet is waited for.
             on_lines: Takes lines, in order, without their ends.
-            on_end: Told once that no more lines come, and why.
-            on_state: Told what the follower does.
+            on_end: Called once when no more lines come, with the reason.
+            on_state: Called with each new state of the follower.
         """
         task_id, filename = _checked(task_id, filename, lines)
         loop = self._started()
@@ -171,7 +170,7 @@ class Live:
     # -- for `await` ---------------------------------------------------------------------------
 
     async def list_files_async(self, task_id: str) -> LiveFiles:
-        """Like `list_files()`; the caller's event loop goes on meanwhile, as with the next ones."""
+        """Like `list_files()`; like the next ones it does not block the caller's event loop."""
         task_id = check_task_id(task_id)
         return await self._awaited(self._ask(task_id, lambda way: way.files(task_id)))
 

@@ -1,4 +1,4 @@
-"""The event loop on which everything live happens: one thread for all tasks of a backend."""
+"""The event loop of everything live: one thread for all tasks of a backend."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ T = TypeVar("T")
 class LiveLoop:
     """A thread with an event loop, and a few workers for blocking requests.
 
-    Made with the first use. Not the caller's loop: a notebook's loop is busy for as long as a cell
+    Created at the first use. Not the caller's loop: a notebook's loop is busy for as long as a cell
     runs, and connections have to be kept alive meanwhile.
     """
 

@@ -1,4 +1,4 @@
-"""Lines of files as a terminal shows them, in the frame of the official client."""
+"""Lines of files for a terminal, in the frame of the official client."""
 
 from __future__ import annotations
 
@@ -72,7 +72,8 @@ def follow_files(  # noqa: PLR0913 - what is followed, how, and for whom
     ends: dict[str, LiveEnd] = {}
     followers: list[Following] = []
     try:
-        followers += [_follow(live, task_id, name, news, lines=lines, wait=wait) for name in names]
+        for name in names:  # one by one: a bad name must not leave the others followed
+            followers.append(_follow(live, task_id, name, news, lines=lines, wait=wait))  # noqa: PERF401
         while len(ends) < len(names):
             try:
                 name, found = news.get(timeout=WAIT_S)

@@ -1,4 +1,4 @@
-"""The way to tasks of the local engine without WebRTC: plain requests for what a file gained."""
+"""Live files of the local engine without WebRTC: plain requests for what a file gained."""
 
 from __future__ import annotations
 
@@ -147,10 +147,10 @@ class RangesReader:
         """
         place = self._start
         if self._head is not None and place > self._head:
-            _, told = (*itertools.islice(file.lines(self._head), 2), "", "")[:2]
-            left_out = left_out_bytes(told)
+            _, notice = (*itertools.islice(file.lines(self._head), 2), "", "")[:2]
+            left_out = left_out_bytes(notice)
             if left_out is not None:
-                after = self._head + len(f"\n{told}\n")
+                after = self._head + len(f"\n{notice}\n")
                 ahead = place - (self._head + left_out)
                 if ahead >= 0:
                     return after + ahead, []

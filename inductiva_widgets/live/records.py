@@ -1,4 +1,4 @@
-"""What a machine says about the files of its task, as immutable records."""
+"""Answers of a machine about the files of its task, as immutable records."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class LastModified:
 
     Attributes:
         name: Path relative to the outputs, as in `LiveFiles` and for `tail`; as the machine says
-            it, when it lies elsewhere.
+            it, when it is in another place.
         modified_at: When it was written, by the machine's clock.
         now: The machine's clock when it looked.
         age_s: Seconds since it was written.

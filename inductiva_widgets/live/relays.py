@@ -1,4 +1,4 @@
-"""Servers that help two machines to find a way to each other (STUN, TURN), if they answer."""
+"""Servers that help two machines to connect directly (STUN, TURN), if they answer."""
 
 from __future__ import annotations
 

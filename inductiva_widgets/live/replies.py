@@ -1,4 +1,4 @@
-"""What a machine answers, checked: it runs programs of others, so nothing of it is believed."""
+"""Replies of a machine, validated: it runs foreign programs, so nothing is trusted."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ def message_of(raw: object, filename: str = "") -> object:
 
     Args:
         raw: One message of the data channel.
-        filename: The file that was asked for.
+        filename: The file that was requested.
 
     Raises:
         NotFoundError: The machine has no such file.
-        UserInputError: It is no text.
+        UserInputError: It is not text.
         BadPayloadError: The reply cannot be read, or the machine did not understand.
     """
     if isinstance(raw, str | bytes) and len(raw) <= LARGEST_MESSAGE:
@@ -145,7 +145,7 @@ def _walk(items: object, prefix: str, depth: int) -> Iterator[LiveFile]:
 
 
 def files_of_engine(message: object) -> LiveFiles:
-    """What the local engine tells by plain requests: sizes and times as well."""
+    """The reply of the local engine to a plain request: with sizes and times."""
     if not isinstance(message, dict) or not isinstance(message.get("files"), list):
         raise _unreadable()
     return LiveFiles(tuple(map(_file, message["files"])), _moment(message.get("now")))
@@ -162,15 +162,15 @@ def _file(item: object) -> LiveFile:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A part of a file, as the local engine tells it.
+    """A part of a file, as the local engine sends it.
 
     Attributes:
-        mark: Tells this file from others that have had its name.
+        mark: Identifies the file among others that have had its name.
         size: Of the whole file, in bytes.
         start: Offset of the first byte.
         data: The bytes.
-        head: How many bytes of its beginning a log keeps for good; `None` for other files.
-        left_out: How many of the bytes that were asked for the log has not any more.
+        head: How many bytes of its beginning a log keeps permanently; `None` for other files.
+        left_out: How many of the requested bytes the log no longer has.
     """
 
     mark: str

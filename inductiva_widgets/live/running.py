@@ -1,4 +1,4 @@
-"""Whether a task runs, and what to say when it does not."""
+"""Whether a task runs, and the error when it does not."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from inductiva_widgets.api.client import Client
     from inductiva_widgets.api.models import StatusReply
 
-__all__ = ["check_running", "look", "not_running"]
+__all__ = ["RUNNING", "check_running", "look", "not_running"]
 
 RUNNING = "computation-started"  # machines answer in no other status
 

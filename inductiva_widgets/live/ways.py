@@ -1,4 +1,4 @@
-"""What every way to a task's machine can do."""
+"""The interface of every way to the machine of a task."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["LostError", "Reader", "Way"]
 
 
 class LostError(Exception):
-    """The connection was lost, or the machine has nothing more to say; the task may go on."""
+    """The connection was lost, or the machine has nothing more to say; the task may continue."""
 
 
 class Reader(Protocol):
@@ -24,7 +24,7 @@ class Reader(Protocol):
         """New lines; ends when the machine or `stop` ends it.
 
         Raises:
-            LostError: The connection was lost; call again to go on.
+            LostError: The connection was lost; call again to continue.
         """
 
     def stop(self) -> None:

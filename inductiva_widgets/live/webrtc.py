@@ -1,4 +1,4 @@
-"""The way of the service: data channels from the task's machine, by aiortc."""
+"""Live files by the service's own way: WebRTC data channels, by aiortc."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ Request = dict[str, Any]
 
 
 class WebRtc:
-    """One connection a task, kept open and shared; one channel a request.
+    """One connection per task, kept open and shared; one channel per request.
 
     Args:
         client: For the mailbox in which a connection is agreed on.
@@ -108,12 +108,12 @@ class WebRtc:
         Raises:
             LiveUnavailableError: The machine cannot be reached.
         """
-        peer = self._peers.get(task_id)
-        if peer is None or peer.is_closed:
-            peer = self._peers[task_id] = _Peer(
-                self._handshake, task_id, relays=await self._known_relays()
-            )
-        return await peer.channel(request)
+        self._peers = {i: peer for i, peer in self._peers.items() if not peer.is_closed}
+        if task_id not in self._peers:
+            relays = await self._known_relays()
+            if task_id not in self._peers:  # another request may have made it meanwhile
+                self._peers[task_id] = _Peer(self._handshake, task_id, relays=relays)
+        return await self._peers[task_id].channel(request)
 
     async def _ask(self, task_id: str, request: Request, filename: str = "") -> object:
         """The only reply to a request; asked once more when the connection had died meanwhile."""
@@ -272,7 +272,7 @@ class _Peer:
                 made.send(request)
             except BaseException as error:
                 if self._is_connected and isinstance(error, asyncio.CancelledError):
-                    made.close()  # the others on this connection go on
+                    made.close()  # the others on this connection continue
                     raise
                 await asyncio.shield(self.close())
                 if isinstance(error, asyncio.TimeoutError):
@@ -330,7 +330,7 @@ class _Peer:
 
 
 class WebRtcReader:
-    """Finds the place by what was delivered last, because machines do not tell places."""
+    """Finds the place by what was delivered last, because machines do not give offsets."""
 
     def __init__(self, way: WebRtc, file: tuple[str, str], lines: int, *, wait: bool) -> None:
         self._way = way
@@ -428,5 +428,5 @@ def import_aiortc() -> Any:  # noqa: ANN401 - a library that may not be there
             hint="pip install 'inductiva_widgets[live]'",
             cause="no-aiortc",
         ) from error
-    logging.getLogger("aioice").setLevel(logging.WARNING)  # it tells every packet it tries
+    logging.getLogger("aioice").setLevel(logging.WARNING)  # it logs every packet it tries
     return aiortc

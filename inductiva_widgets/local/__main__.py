@@ -49,7 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--port", type=int, default=None, help="0: a free one")
     add("--data-dir", default=None, help="folder of the engine")
     add("--slots", type=_positive, default=usual.slots, help="tasks that may run at once")
-    add("--json", action="store_true", help="tell the address as JSON")
+    add("--json", action="store_true", help="print the address as JSON")
     add("--stop", action="store_true", help="stop the engine of the folder")
     add("--parent-pid", type=int, default=None, help="end when this process ends")
     add("--link-ttl", type=float, default=usual.link_ttl_s, help="life of signed URLs, seconds")

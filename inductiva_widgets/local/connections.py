@@ -1,4 +1,4 @@
-"""Connections of clients that say nothing, take for ever to say it, or say what is no HTTP."""
+"""Connections of clients that are silent, too slow, or do not speak HTTP."""
 
 from __future__ import annotations
 

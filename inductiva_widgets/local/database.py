@@ -3,8 +3,8 @@
 A file that is damaged is kept under another name and a new one begun; one that is merely locked,
 out of room or of a newer version is left alone.
 
-WAL lets status reads go on while a state is being written; `synchronous=FULL` means that a state
-which was acknowledged is on the disk, so a killed engine has forgotten nothing.
+WAL allows status reads while a state is being written; `synchronous=FULL` means that every
+acknowledged state is on the disk, so a killed engine has forgotten nothing.
 """
 
 from __future__ import annotations
@@ -256,7 +256,7 @@ def _set_aside(path: Path, fault: str, *, keep_content: bool = False) -> StoreCo
     """Renames a database that cannot be used, so that nothing is lost and the engine can start.
 
     Returns:
-        What to tell.
+        The error to report.
     """
     stamp = datetime.now(timezone.utc).strftime("%Y%m%d-%H%M%S")
     aside = path.with_name(f"{path.name}.damaged-{stamp}")
@@ -266,7 +266,7 @@ def _set_aside(path: Path, fault: str, *, keep_content: bool = False) -> StoreCo
             if found.exists():
                 kept = path.with_name(f"{path.name}.damaged-{stamp}{suffix}")
                 found.rename(kept)
-                if keep_content and suffix != "-shm":  # SQLite makes that one anew
+                if keep_content and suffix != "-shm":  # SQLite recreates that one
                     shutil.copyfile(kept, found)
     except OSError as error:
         raise StoreCorruptError(
@@ -276,6 +276,6 @@ def _set_aside(path: Path, fault: str, *, keep_content: bool = False) -> StoreCo
         ) from error
     text = f"The task database {path} {fault}. It is kept as {aside.name}, and a new one in use."
     hint = "Tasks whose files are there are listed again, without what was known of them."
-    told = StoreCorruptError(text, hint="" if keep_content else hint, path=str(aside))
-    logger.error("%s", told)
-    return told
+    damage = StoreCorruptError(text, hint="" if keep_content else hint, path=str(aside))
+    logger.error("%s", damage)
+    return damage

@@ -1,4 +1,4 @@
-"""Room on the disk: how its lack shows, and a reserve to write states with when there is none."""
+"""Disk space: how a full disk shows, and a reserve for writing states when it is full."""
 
 from __future__ import annotations
 

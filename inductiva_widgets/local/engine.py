@@ -45,7 +45,7 @@ async def read_json(request: Request, limit_bytes: int) -> object:
     """JSON body of a request, read with a limit whatever its headers promise.
 
     Raises:
-        InvalidRequestError: It is no JSON.
+        InvalidRequestError: It is not JSON.
         HTTPException: It is too long.
     """
     body = bytearray()

@@ -1,7 +1,7 @@
 """Files that come from and go to other addresses at the user's request.
 
 The published service does both in the background; here the request lasts as long as the transfer,
-so that whoever asked can be told how it ended.
+so that the reply says how it ended.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class Exchange:
     def export(self, export: Export) -> None:
         """Sends a file in parts to signed addresses and completes the upload there.
 
-        How it ended is told by the operation that this adds to `operations`.
+        How it ended is in the operation that this adds to `operations`.
         """
         source = self._storage.existing_file(export.path)
         for url in (*export.part_urls, export.complete_url):
@@ -134,8 +134,12 @@ class Exchange:
 
 
 def _check_address(url: str) -> None:
-    place = urlsplit(url)
-    if place.scheme not in ("http", "https") or not place.hostname:
+    try:
+        place = urlsplit(url)
+        is_fine = place.scheme in ("http", "https") and bool(place.hostname)
+    except ValueError:  # half of an IPv6 address, say
+        is_fine = False
+    if not is_fine:
         raise UserInputError("An http or https address is required.")
 
 

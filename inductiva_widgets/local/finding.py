@@ -1,4 +1,4 @@
-"""Finding the engine of a folder, with proof of whom one talks to.
+"""Finding the engine of a data folder, with proof of its identity.
 
 A running engine leaves `server.json` in its folder. That file alone proves nothing: the engine may
 be dead and its port taken by another program. So `find` sends a random number, and only a program
@@ -32,7 +32,7 @@ HANDSHAKE_BYTES = 4096
 
 @dataclass(frozen=True, slots=True)
 class EngineInfo:
-    """A living engine.
+    """A running engine.
 
     Attributes:
         url: Base URL, without a slash at the end.
@@ -52,7 +52,7 @@ class EngineInfo:
 
 
 def find(data_dir: Path | str | None = None) -> EngineInfo | None:
-    """The living engine of a data folder, or `None`; takes at most two seconds.
+    """The running engine of a data folder, or `None`; takes at most two seconds.
 
     Args:
         data_dir: The folder; else that of the environment, else the platform's own place.

@@ -1,4 +1,4 @@
-"""The data folder's private files: the key, and the note where the engine listens."""
+"""The data folder's private files: the key, and the note with the engine's address."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who may speak to the engine: the first thing every request meets.
+"""Who may talk to the engine: the first check of every request.
 
 A page in the user's browser can reach a port on this machine. It is kept out by its Origin and by
 the Host header (which a page on a rebound name cannot choose); other users of the machine are
@@ -99,7 +99,7 @@ class Guard:
         if len(given) != 1:
             return False
         raw = given[0].encode()
-        # No short cut on the first match: the time must not tell which key it was.
+        # No short cut on the first match: the time must not reveal which key it was.
         return sum(hmac.compare_digest(raw, key) for key in self._keys) > 0
 
 

@@ -1,4 +1,4 @@
-"""How an engine proves to a program on this machine that it is the one which owns the key."""
+"""How an engine proves to a program on this machine that it knows the key."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""What clients send, checked: every fault is told by place and reason, as 422 lists want it."""
+"""Requests of clients, validated: every fault has a place and a reason, as in a reply 422."""
 
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from inductiva_widgets.local.statuses import STATUSES
@@ -183,13 +183,13 @@ def operations_page(query: Mapping[str, str]) -> tuple[int, int]:
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """Body of `POST /storage/export_multipart`."""
+    """Body of `POST /storage/export_multipart`; its addresses are signed, and so secret."""
 
     path: str
     part_bytes: int
     part_numbers: tuple[int, ...]
-    part_urls: tuple[str, ...]
-    complete_url: str
+    part_urls: tuple[str, ...] = field(repr=False)
+    complete_url: str = field(repr=False)
 
 
 def export_request(body: object) -> Export:
@@ -297,7 +297,7 @@ def submission(body: object) -> JsonObject:
 
 def _is_duration(value: object) -> bool:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return is_number and 0 < value <= LONGEST_LIMIT_S  # type: ignore[operator]  # a number by now
+    return is_number and 0 < value <= LONGEST_LIMIT_S  # type: ignore[operator]  # a number now
 
 
 def _commands(value: object, check: _Checker) -> list[JsonObject]:

@@ -1,4 +1,4 @@
-"""The files of a running task: found by name, listed, read from their end, followed."""
+"""The files of a running task: found by name, listed, read from the end, followed."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ class LiveFolder:
 
         Raises:
             NotFoundError: As `path`.
-            UserInputError: It is no text.
+            UserInputError: It is not text.
         """
         file = self.path(name).open("rb")
         sample = file.read(SAMPLE_BYTES)
@@ -195,11 +195,11 @@ class FileTail:
         folder: Of the task.
         name: Of the file.
         lines: How many to begin with.
-        most_bytes: As many of them as lie in the last bytes; `None` for no limit.
+        most_bytes: As many of them as are in the last bytes; `None` for no limit.
 
     Raises:
         NotFoundError: As `LiveFolder.open_text`, like the next.
-        UserInputError: It is no text.
+        UserInputError: It is not text.
     """
 
     def __init__(
@@ -225,7 +225,7 @@ class FileTail:
         """New lines, as many as fit into one look; an unfinished one waits for its end.
 
         Args:
-            is_last: Whether an unfinished line has to be told now.
+            is_last: Whether an unfinished line is returned as well.
         """
         state = os.fstat(self._file.fileno())
         if state.st_size < self._position:  # cut: what is there now is new

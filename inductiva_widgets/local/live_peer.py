@@ -131,12 +131,12 @@ class _Peer:
     def __init__(self, peers: Peers, task_id: str) -> None:
         import aiortc
 
-        logging.getLogger("aioice").setLevel(logging.WARNING)  # it tells every packet it tries
+        logging.getLogger("aioice").setLevel(logging.WARNING)  # it logs every packet it tries
         self._peers = peers
         self._task_id = task_id
         self._folder = peers._folder(task_id)  # noqa: SLF001 - one mechanism
         self._description = aiortc.RTCSessionDescription
-        # This machine is reached directly: nobody outside is asked for addresses.
+        # This machine is reached directly: no outside server is asked for addresses.
         self._connection = aiortc.RTCPeerConnection(aiortc.RTCConfiguration(iceServers=[]))
         self._connection.on("datachannel", self._on_channel)
         self._connection.on("connectionstatechange", self._on_state)
@@ -174,7 +174,7 @@ class _Peer:
     async def _watch_task(self) -> None:
         while self._is_running:  # noqa: ASYNC110 - the store has no event to wait for
             await asyncio.sleep(STATE_S)
-        # A client that was about to connect is told what it asks for, or would wait for ever.
+        # A client that was about to connect still gets its answer, or it would wait for ever.
         if not self._was_asked.is_set():
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._was_asked.wait(), GREETING_LIMIT_S)
@@ -191,7 +191,7 @@ class _Peer:
 
         def on_message(message: object) -> None:
             nonlocal asked
-            if not asked:  # one request a channel
+            if not asked:  # one request per channel
                 asked = True
                 self._was_asked.set()
                 _keep(self._serving, self._serve(channel, message))

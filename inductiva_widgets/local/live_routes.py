@@ -115,8 +115,8 @@ def _part(
 ) -> Response:
     """A line of JSON that says what was read, then the bytes themselves.
 
-    Of a log it also says how much of its beginning is kept for good, and how many of the bytes that
-    were asked for are not there any more.
+    For a log it also says how much of its beginning is kept permanently, and how many of the
+    requested bytes are gone.
     """
     ring = head is not None
     with folder.open_text(name) as file:

@@ -1,4 +1,4 @@
-"""A lock on a file that dies with the process that holds it, however that process dies."""
+"""A file lock that ends with the process that holds it, however that process ends."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ KEPT_VARIABLES = (
 POLL_S = 0.05
 SETTLE_S = 0.005
 SETTLE_LOOKS = 10  # where processes come and go all the time, no look is ever the last word
-CLOCK_STEP_S = 0.02  # two kernel ticks; after a step of the clock the token still tells
+CLOCK_STEP_S = 0.02  # two kernel ticks; after a step of the clock there is still the token
 KERNEL_PARENT = 2  # of Linux' own threads, which never have either
 KILL_LIMIT_S = 5.0  # a killed process that stays longer is stuck in the kernel
 
@@ -165,7 +165,7 @@ def _session(pid: int) -> int:
 def end_tree(roots: Collection[ProcessIdentity], token: str, *, grace_s: float) -> bool:
     """Ends every process of a run: asks (TERM), waits, then kills what is left.
 
-    The tree is looked at anew each time, so that a process that forks while it dies gains nothing.
+    The tree is looked at again each time, so that a process that forks while it dies gains nothing.
 
     Returns:
         Whether nothing is left.

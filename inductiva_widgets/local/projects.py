@@ -1,4 +1,4 @@
-"""Projects: names under which tasks are kept together (`/projects…`)."""
+"""Projects: names that group tasks (`/projects…`)."""
 
 from __future__ import annotations
 

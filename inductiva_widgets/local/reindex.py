@@ -1,7 +1,7 @@
-"""Tasks whose database was lost, found again by their files.
+"""Tasks whose database was lost, recovered from their files.
 
-Inputs and outputs lie in the storage under the id of their task, and what a killed engine was
-running lies in the work folder, with the token by which its processes are known. How a task ended
+Inputs and outputs are in the storage under the id of their task, and what a killed engine was
+running is in the work folder, with the token by which its processes are known. How a task ended
 was in the database only: those that are found again say that it is not known.
 """
 

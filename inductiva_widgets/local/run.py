@@ -113,7 +113,7 @@ class TaskRun:
             logger.exception("Operations of task %s were left open", self.task_id)
         known = self._record.outcome
         outcome = Outcome(**known) if known else ENGINE_STOPPED
-        if self._rescued.exists():  # the engine was killed between keeping the outputs and telling
+        if self._rescued.exists():  # the engine was killed after it had put the outputs aside
             outcome = Outcome("executer-failed", self._not_packed("The engine was stopped."))
         self.finish(outcome)
 
@@ -203,7 +203,7 @@ class TaskRun:
     def _command(
         self, command: dict[str, Any], place: str, deadline_s: float | None
     ) -> Outcome | None:
-        """Runs one command; returns the outcome of the task if it ends with this command."""
+        """Runs one command; returns how the task ended, if it ends with this command."""
         operation = self._store.begin_operation(
             self.task_id,
             "exec_command",
@@ -236,7 +236,7 @@ class TaskRun:
     def _run_process(
         self, command: dict[str, Any], deadline_s: float | None
     ) -> tuple[int, str | None]:
-        """Exit code as Popen tells it, and what to say if the command could not run at all."""
+        """Exit code as of Popen, and the reason if the command could not run at all."""
         argv = shlex.split(command["cmd"])
         environment = processes.command_environment(command["env"], self._token)
         self._open_blocks(argv, command["env"])
@@ -329,7 +329,7 @@ class TaskRun:
                 log.write(text)
 
     def _cut(self, path: Path, log: BinaryIO) -> str:
-        """Shortens a log that came too fast, and says so where the log itself does not tell."""
+        """Shortens a log that grew too fast; returns a note where the log itself has none."""
         limit = self._settings.log_limit_bytes
         if log_ring.turn(path, limit):
             return ""
@@ -352,7 +352,7 @@ class TaskRun:
             shutil.rmtree(self._home, ignore_errors=True)
 
     def _settle(self, outcome: Outcome) -> bool:
-        """Writes the terminal status; tells whether there was room for it."""
+        """Writes the terminal status; returns whether there was room for it."""
         detail = {"error_detail": outcome.error_detail}
         try:
             if self._store.move(self.task_id, outcome.status, only_from=RUNNING, **detail):
@@ -441,7 +441,7 @@ def _signal_name(number: int) -> str:
 
 
 def _mpi_permission() -> dict[str, str]:
-    """Open MPI refuses to run as root unless told twice; in containers root is the usual user."""
+    """Open MPI refuses to run as root unless allowed twice; in containers root is usual."""
     if not hasattr(os, "geteuid") or os.geteuid() != 0:
         return {}
     return {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}

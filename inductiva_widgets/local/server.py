@@ -38,7 +38,8 @@ logger = logging.getLogger(__name__)
 
 START_POLL_S = 0.03
 BUSY_EXIT_CODE = 3
-SAME_START_S = 2.0  # the boot time that start times are counted from is told in whole seconds
+SAME_START_S = 2.0  # start times count from a boot time in whole seconds
+LOG_NAME = "engine.log"
 LOG_TAIL_CHARACTERS = 1000
 _SECRET_NAME = re.compile(
     r"^(JPY_|JUPYTER|INDUCTIVA_API_KEY)|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL|API_?KEY",
@@ -51,10 +52,10 @@ _started: dict[int, subprocess.Popen[bytes]] = {}
 def start(
     data_dir: Path | str | None = None, *, slots: int | None = None, timeout_s: float = 20.0
 ) -> EngineInfo:
-    """The living engine of a data folder; if there is none, one is started in the background.
+    """The running engine of a data folder; if there is none, one is started in the background.
 
     It outlives this process (`stop` ends it), and several callers at once get the same one. A
-    damaged task database that it had to put aside is told by a `RuntimeWarning`.
+    damaged task database that it had to set aside is reported by a `RuntimeWarning`.
 
     Args:
         data_dir: Its folder; see `data_dir`.
@@ -77,12 +78,12 @@ def start(
         if not had:
             raise LocalEngineError(
                 f"Another program has been starting the local engine in {root} for too long.",
-                hint="Look at engine.log there.",
+                hint=f"Look at {LOG_NAME} there.",
             )
         started = _launch(root, slots, deadline_s)
-    told = str((read_note(root) or {}).get("warning", ""))
-    if told:
-        warnings.warn(told, RuntimeWarning, stacklevel=2)
+    warning = str((read_note(root) or {}).get("warning", ""))
+    if warning:
+        warnings.warn(warning, RuntimeWarning, stacklevel=2)
     return started
 
 
@@ -128,7 +129,7 @@ def serve(  # noqa: PLR0913 - the options of the command line
     parent_pid: int | None = None,
     link_ttl_s: float = 900.0,
 ) -> int:
-    """Runs an engine in the foreground until a signal tells it to end; returns the exit code.
+    """Runs an engine in the foreground until a signal ends it; returns the exit code.
 
     Args:
         port: Where to listen on loopback; `None`: the default port, or a free one if that is
@@ -168,30 +169,8 @@ def _noted_process(noted: Mapping[str, Any]) -> psutil.Process | None:
 
 
 def _launch(root: Path, slots: int | None, deadline_s: float) -> EngineInfo:
-    command = [
-        sys.executable,
-        "-m",
-        "inductiva_widgets.local",
-        "--port",
-        "0",
-        "--data-dir",
-        str(root),
-    ]
-    if slots is not None:
-        command += ["--slots", str(slots)]
-    log_path = root / "engine.log"
-    descriptor = os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as log:
-        process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-            command,
-            cwd=root,
-            env=_daemon_environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-    _started[process.pid] = process
+    """Starts an engine and waits until it answers."""
+    process = _spawn(root, slots)
     while time.monotonic() < deadline_s:
         ended = process.poll() is not None
         found = find(root)
@@ -206,11 +185,39 @@ def _launch(root: Path, slots: int | None, deadline_s: float) -> EngineInfo:
     _collect()
     if process.returncode == BUSY_EXIT_CODE:
         raise busy_error(root)
+    log_path = root / LOG_NAME
     said = log_path.read_text(encoding="utf-8", errors="replace").strip()[-LOG_TAIL_CHARACTERS:]
     raise LocalEngineError(
         f"The local engine did not start. It said: {said or 'nothing'}",
         hint=f"The whole text is in {log_path}.",
     )
+
+
+def _spawn(root: Path, slots: int | None) -> subprocess.Popen[bytes]:
+    command = [
+        sys.executable,
+        "-m",
+        "inductiva_widgets.local",
+        "--port",
+        "0",
+        "--data-dir",
+        str(root),
+    ]
+    if slots is not None:
+        command += ["--slots", str(slots)]
+    descriptor = os.open(root / LOG_NAME, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as log:
+        process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+            command,
+            cwd=root,
+            env=_daemon_environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    _started[process.pid] = process
+    return process
 
 
 def _daemon_environment() -> dict[str, str]:

@@ -62,7 +62,7 @@ def run(
     json_line: bool = False,
     parent_pid: int | None = None,
 ) -> int:
-    """Runs an engine until it is told to stop, and returns the exit code (see `server.serve`)."""
+    """Runs an engine until it is asked to stop, and returns the exit code (see `server.serve`)."""
     root = settings.data_dir
     make_private_folder(root)
     lock = FileLock(root / "engine.lock")
@@ -201,7 +201,7 @@ def _uvicorn_config(app: object) -> uvicorn.Config:
 
 
 class _Server(uvicorn.Server):
-    """Uvicorn that tells when it is ready and leaves signals to its owner.
+    """Uvicorn that announces when it is ready and leaves signals to its owner.
 
     Its own way re-raises the signal after the end, which would skip our clean-up.
     """

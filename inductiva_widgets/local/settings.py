@@ -8,7 +8,7 @@ from pathlib import Path
 
 from inductiva_widgets.errors import UserInputError
 
-__all__ = ["DATA_DIR_VARIABLE", "EngineSettings", "data_dir", "default_data_dir"]
+__all__ = ["DATA_DIR_VARIABLE", "EngineSettings", "data_dir", "default_data_dir", "default_slots"]
 
 DATA_DIR_VARIABLE = "INDUCTIVA_WIDGETS_DATA_DIR"
 

@@ -82,7 +82,7 @@ class Storage:
         return clean
 
     def local_path(self, path: str) -> Path:
-        """Where the object of a storage path lies on this machine."""
+        """Where the object of a storage path is on this machine."""
         return self._root / self.normalise(path)
 
     def existing_file(self, path: str) -> Path:
@@ -141,7 +141,7 @@ class Storage:
     # -- objects -------------------------------------------------------------------------------
 
     def sha256(self, path: str) -> str:
-        """Checksum of a stored file: as noted while the file has not changed, else made anew."""
+        """Checksum of a stored file: the noted one while the file is unchanged, else computed."""
         path = self.normalise(path)
         file = self.existing_file(path)
         status = file.stat()

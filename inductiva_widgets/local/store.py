@@ -54,7 +54,7 @@ _TERMINAL_SQL = ", ".join(f"'{status}'" for status in sorted(TERMINAL))
 
 @dataclass(frozen=True, slots=True)
 class NewTask:
-    """What a submission fixes for good."""
+    """The fixed properties of a submission."""
 
     simulator: str
     project: str

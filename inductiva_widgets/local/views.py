@@ -103,7 +103,7 @@ class Machine:
 
 
 def task_object(record: TaskRecord, machine: Machine) -> JsonObject:
-    """A task as it stands in lists (`GET /tasks`)."""
+    """A task as it is in lists (`GET /tasks`)."""
     request = record.request
     failed_here = record.error_detail if record.status == "executer-failed" else None
     return {

@@ -1,4 +1,4 @@
-"""One limit on the memory that all downloads of this process hold together."""
+"""One memory limit for all downloads of this process together."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ __all__ = ["Budget"]
 class Budget:
     """Bytes received and not yet written. Safe to share.
 
-    A soft limit: who is asked to wait has nothing in hand yet, and a download that can only go on
-    with the very next bytes gets them in any case, so that no two wait for one another.
+    A soft limit: only threads that hold nothing yet are made to wait, and a download that can only
+    continue with the very next bytes gets them in any case, so that no two wait for one another.
     """
 
     def __init__(self, limit_bytes: int) -> None:

@@ -29,7 +29,7 @@ SHOWN_NAMES = 20  # of each kind; more are counted
 
 @dataclass(frozen=True, slots=True, repr=False)
 class FolderReport:
-    """What a folder has of an archive, by names in the listing. `print()` shows it.
+    """How a folder compares with an archive, by names in the listing. `print()` shows it.
 
     Attributes:
         path: The folder.
@@ -37,7 +37,7 @@ class FolderReport:
         missing: Files that are not there, those with names no disk may have included.
         different: Files with another content.
         extra: Files that are not in the archive, relative to the folder; not those that an
-            interrupted download keeps in order to go on.
+            interrupted download keeps in order to continue.
     """
 
     path: Path
@@ -136,7 +136,7 @@ def _compared(listing: Listing, folder: OutputFolder) -> FolderReport:
 def _files_below(path: Path) -> list[str]:
     found: list[str] = []
     for base, folders, files in os.walk(path):
-        # What an interrupted download keeps for the next one is no file of anybody's.
+        # What an interrupted download keeps for the next one is not reported as extra.
         folders[:] = sorted(name for name in folders if not name.startswith(journal.PREFIX))
         inside = os.path.relpath(base, path).replace(os.sep, "/")
         names = sorted(name for name in files if not _TEMPORARY.fullmatch(name))

@@ -1,4 +1,4 @@
-"""What shall happen with each output asked for, decided before the first byte is fetched."""
+"""What happens to each requested output, decided before the first byte is fetched."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ MANY_ROWS = 500  # from here on looking at the columns first is faster
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What is asked for: names as `check_filenames` gives them, rows, or neither for everything."""
+    """What is requested: names as `check_filenames` gives them, rows, or neither for everything."""
 
     target: Path
     filenames: Sequence[str] | None = None
@@ -70,7 +70,7 @@ class Order:
 
     @property
     def is_everything(self) -> bool:
-        """Whether the whole archive is asked for."""
+        """Whether the whole archive is requested."""
         return self.filenames is None and self.indices is None
 
     @property
@@ -103,7 +103,7 @@ class Decisions:
         """Decides about all rows.
 
         Raises:
-            FileConflictError: Files with other content are there, and shall not be touched.
+            FileConflictError: Files with other content are there, and should not be touched.
         """
         all_names, sizes = self.listing.names, self.listing.sizes
         names = [all_names[row] for row in rows]
@@ -196,7 +196,7 @@ class Decisions:
 
 
 def _are_simple(listing: Listing) -> bool:
-    """Whether `examined` would refuse no file, told by columns: one of each kind is looked at."""
+    """Whether `examined` would refuse no file, decided by columns: one of each kind is checked."""
     directory, members = listing.directory, listing.members
     if (
         None in listing.ends

@@ -1,4 +1,4 @@
-"""One order from its listing to its files on disk, or to the error that names what is missing."""
+"""One download order, from the listing to files on disk, or to an error naming what is missing."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ class Delivery:
         self._conclude()
 
     def _take_back(self) -> None:
-        """Removes what came from the older archive: files of two never lie beside one another."""
+        """Removes what came from the older archive: files of two versions are never mixed."""
         if self._jobs:
             with contextlib.ExitStack() as cleanup:
                 folder = self._open_folder(cleanup)
@@ -174,7 +174,7 @@ class Delivery:
 
     @property
     def _is_complete(self) -> bool:
-        """Whether there is nothing that another download could go on with."""
+        """Whether nothing is left for another download."""
         return self._jobs is None or not self._jobs.count("waiting")
 
     def _choose(self, listing: Listing) -> list[int]:
@@ -275,7 +275,7 @@ class Delivery:
             self._assembly.discard()
 
     def _undelivered(self, otherwise: DownloadError) -> dict[str, DownloadError]:
-        """Why each file is not there, told on the board as well."""
+        """Why each file is missing, noted on the board as well."""
         undelivered: dict[str, DownloadError] = {}
         if self._jobs is not None:
             for job in self._jobs.having("waiting", "corrupt", "failed"):

@@ -1,4 +1,4 @@
-"""The download as its caller sees it: a future."""
+"""A download as its caller sees it: a future."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class Download:
 
         Args:
             keep_received: Keep what is not complete as well, in a hidden folder: the next download
-                of the same goes on from there. As Ctrl-C and every failure do.
+                of the same continues from there. As Ctrl-C and every failure do.
         """
         if self.done:
             return False
@@ -106,7 +106,7 @@ class Download:
         """Waits for the end and gives the folder. Ctrl-C cancels the download and is raised again.
 
         Args:
-            timeout: Seconds to wait at most; the download goes on beyond them.
+            timeout: Seconds to wait at most; the download continues beyond them.
 
         Raises:
             WaitTimeoutError: It did not end in time.

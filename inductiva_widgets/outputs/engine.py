@@ -75,7 +75,7 @@ class Outputs:
 
         Raises:
             NotFoundError: There is no archive behind the link.
-            BadArchiveError: It is no zip archive.
+            BadArchiveError: It is not a zip archive.
             RangeUnsupportedError: The storage ignores ranges, and the archive is not small.
         """
         return self._opened(refresh=refresh)[1]
@@ -120,7 +120,7 @@ class Outputs:
             on_progress: Called on a worker thread, at most five times a second and once at the end.
 
         Raises:
-            UserInputError: Names or options that cannot work; no request has left then.
+            UserInputError: Invalid names or options; nothing was sent.
         """
         order = Order(
             target,
@@ -147,7 +147,7 @@ class Outputs:
         """What `start_download` would do with the same arguments; nothing is written.
 
         Raises:
-            UserInputError: Names or options that cannot work; no request has left then.
+            UserInputError: Invalid names or options; nothing was sent.
         """
         order = Order(
             target,

@@ -116,7 +116,7 @@ class MemberFile:
             self._bear_existing()
 
     def _bear_existing(self) -> None:
-        """Something has the name by now: another download of the same outputs, or the user."""
+        """The name was taken meanwhile: by another download of the same outputs, or by the user."""
         if not self.folder.holds(self.parts, self.member.size, self.member.crc):
             raise DestinationError(
                 f"{self.folder.shown(self.parts)} appeared during the download and is kept.",

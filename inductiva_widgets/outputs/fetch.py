@@ -2,7 +2,7 @@
 
 Chunks are received in order of offset. What comes goes through one queue to the writers, so a
 connection never waits for a disk or for another chunk, as long as the byte budget has room. Without
-room only the first unfinished chunk goes on, once the writers have nothing else to do: its bytes
+room only the first unfinished chunk continues, once the writers have nothing else to do: its bytes
 are the ones that everything held waits for.
 """
 
@@ -30,7 +30,7 @@ PIECE_BYTES = 1 << 19
 # More in front of the writers would only be written to the journal meanwhile. Not where bytes come
 # from far: there they are taken as they come, and what is received already is safe.
 QUEUE_BYTES = 4 * 1000 * 1000
-NEAR_SHARE = 0.5  # of the budget: bytes that are asked for again at once need no large store
+NEAR_SHARE = 0.5  # of the budget: bytes that are fetched again at once need no large store
 GATHER_S = 0.25  # what came on a slow line is handed on after this time
 
 
@@ -70,7 +70,7 @@ class Crew:
         self._is_over = False
 
     def run(self, chunks: Sequence[ByteRange], *, connections: int, writers: int) -> None:
-        """Brings all chunks, or raises what stopped it; no thread goes on working afterwards."""
+        """Brings all chunks, or raises what stopped it; no thread continues working afterwards."""
         if not chunks:
             return
         with self._whole.part() as self._stop:
@@ -195,8 +195,8 @@ class Crew:
     def _has_room(self, start: int) -> bool:
         if not self._budget.has_room(self._share):
             return False
-        # Each chunk gets half of what the one before may use: while the writers keep up, all go on;
-        # when they do not, the first ones end early, and so do the members in them.
+        # Each chunk gets half of what the one before may use. While the writers keep up, all
+        # continue; when they do not, the first ones end early, and so do the members in them.
         return not self._is_near or self._queued <= QUEUE_BYTES >> self._active.index(start)
 
     def _hand_on(self, position: int, data: bytes) -> None:

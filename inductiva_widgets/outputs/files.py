@@ -46,12 +46,12 @@ class FileInfo:
 
 
 class OutputInfo:
-    """What an output archive holds. `str()` is the table of the official page *Manage tasks*.
+    """The contents of an output archive. `str()` is the table of the official page *Manage tasks*.
 
     Attributes:
         size: Bytes of the archive itself.
         contents: The files, in the order of the archive.
-        difference: What the service tells otherwise, in a sentence; empty when it does not. The
+        difference: Where the service contradicts the archive, in a sentence; else empty. The
             archive is right. `repr()` says it too, `str()` is the table alone.
     """
 
@@ -103,7 +103,7 @@ class OutputInfo:
 
 
 class OutputFile:
-    """One output file in the archive. Nothing is read before it is asked for.
+    """One output file in the archive. Nothing is read before it is needed.
 
     Attributes:
         name: Name relative to the outputs.

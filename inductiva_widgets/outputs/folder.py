@@ -118,7 +118,7 @@ class OutputFolder:
 
     @contextlib.contextmanager
     def borrow(self, folders: tuple[str, ...], *, create: bool) -> Iterator[OpenFolder]:
-        """The same from the few that are kept open: 100,000 files lie in few folders."""
+        """The same from the few that are kept open: 100,000 files are in few folders."""
         place = self._acquire(folders, create=create)
         try:
             yield place
@@ -160,7 +160,7 @@ class OutputFolder:
             raise as_ours(error, self.shown(parts)) from error
 
     def temporary_name(self, number: int | None = None) -> str:
-        """A marked name, used once; number 0 is for what a journal goes on with."""
+        """A marked name, used once; number 0 is for what a journal continues with."""
         return f".{self.token}-{next(self._numbers) if number is None else number}.part"
 
     def remove_temporaries(self, token: str, *, keep_first: bool) -> None:
@@ -216,7 +216,7 @@ class OutputFolder:
         return "file" if stat.S_ISREG(mode) else "other"
 
     def size(self, parts: tuple[str, ...]) -> int | None:
-        """Bytes of the file under a name; -1 of what is no file, `None` when nothing is there."""
+        """Bytes of the file under a name; -1 if it is not a file, `None` if there is nothing."""
         folders = parts[:-1]
         if folders in self._absent:
             return None
@@ -229,7 +229,7 @@ class OutputFolder:
                 return None
 
     def names(self, parts: tuple[str, ...]) -> list[str]:
-        """What lies in a folder; nothing where there is none."""
+        """What is in a folder; nothing where there is none."""
         with translated(self.shown(parts)):
             try:
                 with self.borrow(parts, create=False) as place:
@@ -318,7 +318,7 @@ class OpenFolder:
         return OpenFolder(path, None)
 
     def names(self) -> list[str]:
-        """What lies in it."""
+        """What is in it."""
         return os.listdir(self.path if self._fd is None else self._fd)  # noqa: PTH208 - by handle
 
     def mode(self, name: str) -> int | None:
@@ -330,7 +330,7 @@ class OpenFolder:
         return status.st_mode
 
     def size(self, name: str) -> int | None:
-        """Bytes of a file, links not followed; -1: it is no file, `None`: nothing is there."""
+        """Bytes of a file, links not followed; -1: it is not a file, `None`: nothing is there."""
         try:
             status = os.stat(self._at(name), dir_fd=self._fd, follow_symlinks=False)
         except FileNotFoundError:

@@ -106,7 +106,7 @@ _UNPACKERS: dict[int, Callable[[], Any]] = {
 def unpack_at_once(  # noqa: PLR0911 - a list of tests
     member: Member, extent: memoryview
 ) -> bytes | memoryview | None:
-    """Content of a small member whose extent is all there; `None` when `Decoder` shall look at it.
+    """Content of a small member whose extent is all there; `None` when `Decoder` should look at it.
 
     Ten times as fast on small files; whatever is odd gets its error from `Decoder`.
     """

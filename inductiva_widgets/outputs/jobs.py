@@ -1,4 +1,4 @@
-"""The members that a download delivers, as columns: 100,000 of them stay below 5 MB."""
+"""The members that a download delivers, as columns: 100,000 take less than 5 MB."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _CODES = {state: code for code, state in enumerate(_STATES)}
 
 
 class Jobs:
-    """Which members, where they lie, what became of them; numbered in order of offset.
+    """Which members, where they lie, and their outcomes; numbered in order of offset.
 
     Rows are added before the first byte comes. Later each job belongs to one thread at a time.
 
@@ -75,7 +75,7 @@ class Jobs:
         return len(self.rows)
 
     def state(self, job: int) -> State:
-        """What became of it so far."""
+        """Its state so far."""
         return _STATES[self._states[job]]
 
     def is_waiting(self, job: int) -> bool:
@@ -83,7 +83,7 @@ class Jobs:
         return not self._states[job]
 
     def settle(self, job: int, state: State, error: DownloadError | None = None) -> None:
-        """Notes what became of it."""
+        """Notes its outcome."""
         self._states[job] = _CODES[state]
         if error is not None:
             self.errors[job] = error

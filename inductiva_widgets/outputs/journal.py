@@ -1,8 +1,8 @@
-"""What a download received and did not deliver yet, on disk beside the files: the next one goes on.
+"""The journal of a download: what it received and did not deliver yet, kept for the next one.
 
-A hidden folder in the target folder, locked by its download. Received chunks lie in it as they
+A hidden folder in the target folder, locked by its download. Received chunks are in it as they
 came, each under its offset in the archive, until all members in them are verified; the last 2 %,
-4 MB of all downloads at most, lie in memory only: a process that is killed loses those. They
+4 MB of all downloads at most, are in memory only: a process that is killed loses those. They
 are pinned to one version of the archive and prove nothing: what is made of them is verified like
 what comes from the network. The folder goes away with success, or with the next download into this
 target.
@@ -89,7 +89,7 @@ class Journal:
 
     @classmethod
     def sweep(cls, folder: OutputFolder) -> None:
-        """Removes journals without an owner, where all is there and nothing is to go on with."""
+        """Removes journals without an owner, when nothing is left to resume."""
         with contextlib.suppress(OSError):  # it may be a folder that only others may write to
             for token, left in cls._ownerless(folder):
                 folder.remove_temporaries(token, keep_first=False)
@@ -201,7 +201,7 @@ class Journal:
         LATE.add(size_bytes)
 
     def _write_late(self, leave_bytes: int) -> None:
-        """Writes the oldest pieces, but for those whose members are through by now."""
+        """Writes the oldest pieces, except those whose members are done."""
         if self._late_bytes <= leave_bytes:
             return
         with self._writing:
@@ -306,7 +306,7 @@ class Journal:
             self._place.unlink(str(start))
 
     def close(self, *, remove: bool, name: str = "") -> None:
-        """Gives it up: for good, or for the next download when there is something in it."""
+        """Closes it: removed, or left for the next download when there is something in it."""
         if not remove:
             self._write_late(0)
         with self._writing, self._lock:

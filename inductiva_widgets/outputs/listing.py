@@ -45,6 +45,7 @@ DESCRIPTOR_BYTES = 24
 SUGGESTED_NAMES = 3
 SUGGEST_FOR = 5
 NAMED = 5  # names in a message
+_ODD = re.compile(r"/[\0./]")  # a folder; a hidden name, `.` or `..`; a doubled slash
 SUGGEST_AMONG = 20_000  # difflib compares one by one: more would be felt
 
 
@@ -206,7 +207,7 @@ def _files(directory: Directory, layout: Layout) -> tuple[list[str], array[int],
     together = "\0".join(["", *directory.names, ""])
     prefixed = f"\0{layout.prefix}"
     is_plain = together.count(prefixed) == together.count("\0") - 1 == len(directory)
-    if is_plain and not any(odd in together for odd in ("/\0", "/.", "//")):
+    if is_plain and _ODD.search(together) is None:
         # As in nearly all archives without entries for folders: no name needs a look of its own.
         names = together[:-1].split(prefixed)[1:]
         return names, array("L", range(len(names))), []

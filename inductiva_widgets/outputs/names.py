@@ -1,4 +1,4 @@
-"""The name under which a member may be written: rules that keep all inside the folder. Pure."""
+"""The name under which a member may be written, always inside the target folder. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The archive delivered as it is, `output.zip` or `input.zip`: checked against what was listed."""
+"""The archive delivered as one file, `output.zip` or `input.zip`, checked against its listing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One file out of an archive by as few requests as can be: its end, then the file."""
+"""One file out of an archive in as few requests as possible: its end, then the file."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ OVERFETCH = 1.2
 
 
 class Ends:
-    """How many bytes at the end of an archive are needed, by those of its like that were read.
+    """How many bytes at the end of an archive are needed, learned from similar ones.
 
-    The archives of one study hold the same files, so that the first few tell about all others.
+    The archives of one study hold the same files, so the first few predict all others.
     Safe to share between threads.
     """
 
@@ -52,7 +52,7 @@ class Ends:
         return min(LONGEST_END_BYTES, most + most // 20 + 64) if most else FIRST_END_BYTES
 
     def learn(self, total_bytes: int, directory_start: int, extent: ByteRange) -> None:
-        """Notes what one archive needed: its directory; the file as well where it lies beside."""
+        """Notes what one archive needed: its directory, and the file if it is next to that."""
         with_file = total_bytes - extent.start
         needed = total_bytes - directory_start
         if with_file <= OVERFETCH * (needed + len(extent)):

@@ -1,4 +1,4 @@
-"""How far a download is: the numbers its threads share and the copies that others see."""
+"""The progress of a download: numbers shared by its threads, and copies for others."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ class Board:
         self._notify(now)
 
     def finish(self, state: State) -> None:
-        """The last word: always told, whatever the interval."""
+        """The last notification, sent whatever the interval."""
         with self._lock:
             self._state = state
             self._ended_at = self._clock()

@@ -1,4 +1,4 @@
-"""A download rehearsed: what it would fetch, and what not. Nothing is fetched, nothing written."""
+"""A dry run of a download: what it would fetch. Nothing is fetched or written."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class DownloadPlan:
 
     Attributes:
         path: Folder that it would write to.
-        files: All files asked for, in the order of the archive.
+        files: All requested files, in the order of the archive.
         missing: Names that the archive does not hold, with the closest that it does.
     """
 
@@ -76,7 +76,7 @@ class DownloadPlan:
 
     @property
     def is_clear(self) -> bool:
-        """Whether everything asked for would be delivered."""
+        """Whether everything requested would be delivered."""
         return not self.missing and all(file.action in ("fetch", "skip") for file in self.files)
 
     @property
@@ -135,10 +135,10 @@ class DownloadPlan:
 
 
 def rehearse(listing: Listing, order: Order) -> DownloadPlan:
-    """What the order would do now, by the listing and what lies in the target folder.
+    """What the order would do now, by the listing and what is in the target folder.
 
     Raises:
-        DestinationError: The target is no folder, or cannot be read.
+        DestinationError: The target is not a folder, or cannot be read.
     """
     missing: dict[str, list[str]] = {}
     rows = list(range(len(listing)))

@@ -75,7 +75,7 @@ class RetryPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """What tells one archive from another under the same name: size and strong entity tag."""
+    """What identifies an archive among others of its name: size and strong entity tag."""
 
     total_bytes: int
     etag: str | None
@@ -96,7 +96,7 @@ class RemoteArchive:
 
     Attributes:
         bytes_per_s: Rate of one connection, by what it gave so far.
-        checksum: MD5 of the whole archive in base64, where the storage tells it.
+        checksum: MD5 of the whole archive in base64, where the storage gives it.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""A file renamed without taking the place of another one: by one call where the system has it."""
+"""Renaming a file without replacing another one: by one system call where there is one."""
 
 from __future__ import annotations
 

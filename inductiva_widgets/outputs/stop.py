@@ -1,4 +1,4 @@
-"""The switches of one download: what ends everything it does, and what holds it back."""
+"""The switches of one download: cancel, pause, and a limit on its rate."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 class Stop:
-    """Ends all waits of one download at once, for good. Shared by its threads."""
+    """Ends all waits of one download at once and for ever. Shared by its threads."""
 
     def __init__(self) -> None:
         self._event = threading.Event()
@@ -31,7 +31,7 @@ class Stop:
 
     @property
     def is_set(self) -> bool:
-        """Whether the work shall end."""
+        """Whether the work should end."""
         return self._event.is_set()
 
     def cancel(self) -> None:
@@ -43,12 +43,12 @@ class Stop:
             end()
 
     def check(self) -> None:
-        """Raises `DownloadCancelledError` when the work shall end."""
+        """Raises `DownloadCancelledError` when the work should end."""
         if self._event.is_set():
             raise DownloadCancelledError("The download was stopped.")
 
     def pause(self, seconds: float) -> None:
-        """Waits, unless the work shall end."""
+        """Waits, unless the work should end."""
         self._event.wait(seconds)
         self.check()
 

@@ -32,7 +32,7 @@ class TemporaryFile:
         mode: int = 0o666,
         number: int | None = None,
     ) -> None:
-        """With a `number` the name is the same for the same token, and the file goes on."""
+        """With a `number` the name is the same for the same token, and the file continues."""
         self._path = folder.shown(parts)
         self._parts = parts
         self._lock = threading.Lock()
@@ -51,7 +51,7 @@ class TemporaryFile:
         self._is_kept = False
 
     def write(self, data: bytes | memoryview) -> None:
-        """Appends; a full disk is told apart from all else."""
+        """Appends; a full disk has an error of its own."""
         with translated(self._path), self._lock:
             self._check_open()
             write_all(self.fd, data)
@@ -75,7 +75,7 @@ class TemporaryFile:
         return os.fstat(self.fd).st_size
 
     def clear(self) -> None:
-        """Begins anew."""
+        """Empties it."""
         os.ftruncate(self.fd, 0)
 
     def publish(self, name: str | None = None, *, replace: bool, flush: bool) -> None:

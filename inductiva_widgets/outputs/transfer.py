@@ -1,4 +1,4 @@
-"""What both ways of delivering use: figures, the crew of threads, reading the whole archive."""
+"""What both ways of delivering share: tuning, the threads, reading the whole archive."""
 
 from __future__ import annotations
 
@@ -178,7 +178,7 @@ class Transfer:
 
 
 def as_download_error(error: InductivaWidgetsError) -> DownloadError:
-    """Callers of a download wait for its errors; what stopped it in the middle is told inside."""
+    """Callers of a download expect a `DownloadError`; what stopped it is in the message."""
     if isinstance(error, DownloadError):
         return error
     return IncompleteDownloadError(error.message, hint=error.hint)

@@ -4,10 +4,11 @@ Requests and their order are those of the official client, so that both send the
 the same run.
 """
 
-from inductiva_widgets.submit.again import Changes, changed, check_changes
+from inductiva_widgets.submit.again import Changes, Options, changed, check_changes
 from inductiva_widgets.submit.description import Command, Description, check_metadata
 from inductiva_widgets.submit.inputs import (
     check_inputs,
+    inputs_missing,
     pack_inputs,
     packed_inputs,
     stored_inputs,
@@ -19,11 +20,13 @@ __all__ = [
     "Command",
     "Description",
     "DryRun",
+    "Options",
     "Prepared",
     "changed",
     "check_changes",
     "check_inputs",
     "check_metadata",
+    "inputs_missing",
     "pack_inputs",
     "packed_inputs",
     "prepare",

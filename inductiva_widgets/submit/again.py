@@ -1,4 +1,4 @@
-"""A task as a description, so that it can be sent again with changes."""
+"""The description of an existing task, so that it can be submitted again with changes."""
 
 from __future__ import annotations
 
@@ -15,14 +15,12 @@ if TYPE_CHECKING:
     from inductiva_widgets.api.models import TaskRecord
     from inductiva_widgets.submit.description import Command
 
-__all__ = ["Changes", "changed", "check_changes"]
+__all__ = ["Changes", "Options", "changed", "check_changes"]
 
 
-class Changes(TypedDict, total=False):
-    """What may be another when a task is sent again; left out, it is as it was."""
+class Options(TypedDict, total=False):
+    """Options of a submission; their meaning is that of `tasks.submit`."""
 
-    commands: Sequence[Command]
-    input_dir: str | os.PathLike[str] | None
     simulator: str | None
     machine_group: str | None
     container_image: str | None
@@ -31,6 +29,13 @@ class Changes(TypedDict, total=False):
     input_resources: Sequence[str]
     resubmit_on_preemption: bool
     metadata: Mapping[str, str] | None
+
+
+class Changes(Options, total=False):
+    """What may be changed when a task is submitted again; the rest stays as it was."""
+
+    commands: Sequence[Command]
+    input_dir: str | os.PathLike[str] | None
 
 
 _OWN = ("sim_dir", "container_image", "commands")  # of `extra_params`: said by other fields
@@ -52,7 +57,7 @@ def changed(record: TaskRecord, changes: Mapping[str, Any]) -> Description:
     """The description of a task that there was, with some fields replaced.
 
     Raises:
-        UserInputError: The service does not tell the commands, and the changes do not either.
+        UserInputError: Neither the service nor the changes give the commands.
     """
     kept: dict[str, Any] = {
         "simulator": record.simulator if record.simulator != SIMULATOR else None,
@@ -82,7 +87,7 @@ def _commands(record: TaskRecord) -> list[dict[str, Any]]:
         ]
     if not given:
         raise UserInputError(
-            f"The service does not tell which commands task {short_id(record.task_id)} had.",
+            f"The service does not say which commands task {short_id(record.task_id)} had.",
             hint="Name them: task.resubmit(commands=[…]).",
         )
     return [{name: item[name] for name in _COMMAND_FIELDS if name in item} for item in given]

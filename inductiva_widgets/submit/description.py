@@ -1,12 +1,15 @@
-"""What a task shall be: checked before anything is sent, and the body that says so."""
+"""The description of a task to submit: validated, and turned into a request body."""
 
 from __future__ import annotations
 
+import math
+import numbers
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from inductiva_widgets.errors import UserInputError
+from inductiva_widgets.formats import safe_text
 
 __all__ = ["Command", "Description", "check_metadata"]
 
@@ -49,18 +52,18 @@ class Description:
                 "On the service a task needs machine_group and container_image.",
                 hint="Give both; only the local engine, connect(local=True), can do without.",
             )
+        for name in ("simulator", "machine_group", "container_image", "project"):
+            _check_text(name, getattr(self, name))
         if self.metadata:
             check_metadata(self.metadata)
-        if isinstance(self.commands, str) or not self.commands:
+        # A dict is iterable too: its keys would be taken for the commands.
+        if isinstance(self.commands, (str, Mapping)) or not self.commands:
             raise UserInputError(
                 "A task needs a list of at least one command.",
                 hint='For example commands=["python run.py"].',
             )
-        if self.time_to_live_s is not None and not self.time_to_live_s > 0:
-            raise UserInputError(
-                f"time_to_live_s is {self.time_to_live_s!r}, but must be more than 0 seconds.",
-                hint="time_to_live_s=None sets no limit.",
-            )
+        if self.time_to_live_s is not None:
+            _check_limit(self.time_to_live_s)
         resources = self.input_resources
         image = self.container_image or LOCAL_IMAGE
         return {
@@ -84,6 +87,20 @@ class Description:
         }
 
 
+def _check_text(name: str, value: object) -> None:
+    if value is not None and not isinstance(value, str):
+        raise UserInputError(f"{name} is {safe_text(repr(value), 60)}, but must be a text.")
+
+
+def _check_limit(seconds: object) -> None:
+    is_number = isinstance(seconds, numbers.Real) and not isinstance(seconds, bool)
+    if not is_number or not 0 < seconds < math.inf:  # type: ignore[operator] # a number by then
+        raise UserInputError(
+            f"time_to_live_s is {safe_text(repr(seconds), 60)}, but must be more than 0 seconds.",
+            hint="time_to_live_s=None sets no limit.",
+        )
+
+
 def _command(item: Command) -> dict[str, Any]:
     given: Mapping[str, Any] = item if isinstance(item, Mapping) else {"cmd": item}
     text = given.get("cmd")
@@ -101,17 +118,27 @@ def _command(item: Command) -> dict[str, Any]:
             f"A command has no field {min(unknown)!r}.",
             hint="It may have cmd, prompts, mpi_config and env.",
         )
+    prompts, environment = given.get("prompts") or [], given.get("env") or {}
+    if isinstance(prompts, str) or not isinstance(prompts, Sequence):
+        raise UserInputError(
+            "The prompts of a command are a list of texts.", hint='For example prompts=["y"].'
+        )
+    if not isinstance(environment, Mapping):
+        raise UserInputError(
+            "The env of a command is a dict.", hint='For example env={"OMP_NUM_THREADS": "4"}.'
+        )
     return {
         "cmd": text,
-        "prompts": list(given.get("prompts") or []),
+        "prompts": list(prompts),
         "mpi_config": given.get("mpi_config"),
-        "env": {str(k): str(v) for k, v in (given.get("env") or {}).items()},
+        "env": {str(name): str(value) for name, value in environment.items()},
     }
 
 
 def check_metadata(metadata: Mapping[str, str]) -> None:
-    """Refuses keys and values that are empty or no text."""
-    texts: list[object] = [*metadata.keys(), *metadata.values()]
+    """Refuses what is not a mapping, and keys and values that are empty or not text."""
+    is_mapping = isinstance(metadata, Mapping)
+    texts: list[object] = [*metadata.keys(), *metadata.values()] if is_mapping else [None]
     if not all(isinstance(text, str) and text for text in texts):
         raise UserInputError(
             "Metadata keys and values are non-empty texts.",

@@ -1,4 +1,4 @@
-"""Inputs of a task as one archive: packed from a folder, or those that another task was given."""
+"""Inputs of a task as one archive: packed from a folder, or copied from another task."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from inductiva_widgets.api.models import TaskRecord
     from inductiva_widgets.backend import Backend
 
-__all__ = ["check_inputs", "pack_inputs", "packed_inputs", "stored_inputs"]
+__all__ = ["check_inputs", "inputs_missing", "pack_inputs", "packed_inputs", "stored_inputs"]
 
 _TEXT_SUFFIXES = (".txt", ".sh")  # their line ends are made those of the machine that runs them
 
@@ -46,19 +46,23 @@ def stored_inputs(backend: Backend, record: TaskRecord) -> Iterator[IO[bytes]]:
     from inductiva_widgets.api.stored import StoredLink
     from inductiva_widgets.outputs.engine import Outputs
 
-    path = record.storage_input_path or f"{record.task_id}/input.zip"
-    link = StoredLink(backend.client, lambda: (path, record.storage_region))
+    link = StoredLink(backend.client, lambda: record.input_place)
     with tempfile.TemporaryDirectory() as folder:
         try:
             archive = Outputs(backend.client.links, link)
             fetched = archive.start_download(Path(folder), uncompress=False).result()
         except NotFoundError:
-            raise NotFoundError(
-                f"The inputs of task {short_id(record.task_id)} are not stored any more.",
-                hint="Give them again: task.resubmit(input_dir=…).",
-            ) from None
+            hint = "Give them again: task.resubmit(input_dir=…)."
+            raise inputs_missing(record.task_id, hint) from None
         with (fetched / "output.zip").open("rb") as file:
             yield file
+
+
+def inputs_missing(task_id: str, hint: str = "") -> NotFoundError:
+    """The storage has no inputs of this task."""
+    return NotFoundError(
+        f"The inputs of task {short_id(task_id)} are not stored, or not any more.", hint=hint
+    )
 
 
 def pack_inputs(input_dir: str | os.PathLike[str] | None, archive: IO[bytes]) -> None:
@@ -92,6 +96,8 @@ def check_inputs(input_dir: str | os.PathLike[str] | None) -> Path | None:
     """
     if input_dir is None:
         return None
+    if not str(input_dir).strip():  # an empty path is the working folder, which nobody meant
+        raise UserInputError("The input folder is empty.", hint="Leave it out, or name it.")
     root = Path(input_dir).expanduser()
     if not root.is_dir():
         raise UserInputError(

@@ -1,4 +1,4 @@
-"""The way of a task to the service: what would be sent, and sending it."""
+"""Submitting a task: what would be sent, and sending it."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ __all__ = ["DryRun", "Prepared", "prepare", "rehearse", "send"]
 
 @dataclass(frozen=True, slots=True)
 class DryRun:
-    """What a submission would send, and what it would mean. `print()` shows it.
+    """What a submission would send, where it would run, at what price. `print()` shows it.
 
     Attributes:
         body: Of `POST /tasks/submit`.
         machine: The group and its kind of machine, for people.
         inputs: Where the inputs come from, for people.
-        price_per_hour: US dollars for an hour of the group, at most; `None` when not told.
+        price_per_hour: US dollars for an hour of the group, at most; `None` when unknown.
         warnings: What would not run on a remote machine, a sentence each.
     """
 
@@ -48,7 +48,7 @@ class DryRun:
             "Nothing was sent. This would be:",
             f"  Simulator:  {self.body['simulator_name_alias'] or self.body['simulator']}",
             f"  Machine:    {self.machine}",
-            f"  Price:      {'not told' if price is None else f'{price:.2f} US$ an hour at most'}",
+            f"  Price:      {'unknown' if price is None else f'{price:.2f} US$ an hour at most'}",
             f"  Image:      {self.body['container_image']}",
             f"  Project:    {self.body['project'] or 'default'}",
             f"  Time limit: {'none' if limit is None else f'{limit:g} s'}",
@@ -90,7 +90,7 @@ def prepare(backend: Backend, description: Description, body: dict[str, Any]) ->
 
 
 def rehearse(backend: Backend, prepared: Prepared, inputs: str) -> DryRun:
-    """What `send` would do, told."""
+    """A description of what `send` would do."""
     group, wanted = prepared.group, prepared.description
     name = group.name or wanted.machine_group or LOCAL_GROUP
     own = group.provider_id == "LOCAL"

@@ -1,4 +1,4 @@
-"""What of a task works on this machine only."""
+"""Parts of a task that work on this machine only."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def local_only(commands: Sequence[Mapping[str, Any]]) -> list[str]:
     """A sentence for each part of the commands that a remote machine will not have.
 
     Args:
-        commands: As they stand in a submission's `extra_params`.
+        commands: Those of a submission's `extra_params`.
     """
     found: dict[str, None] = {}
     for command in commands:

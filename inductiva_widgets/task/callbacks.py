@@ -1,4 +1,4 @@
-"""A function of the user, called when a task has ended."""
+"""A user's function, called when a task has ended."""
 
 from __future__ import annotations
 
@@ -72,10 +72,10 @@ class DoneCallback(Generic[T]):
             return
         try:
             self._callback(self._task)
-        except Exception as error:  # it is not ours: whatever it raises is told, and ends here
+        except Exception as error:  # not our code: whatever it raises is reported, and ends here
             log.exception("a callback raised")
-            told = f"{type(error).__name__}: {safe_text(error, 300)}"
-            warnings.warn(f"{about} raised and is switched off: {told}", stacklevel=2)
+            reason = f"{type(error).__name__}: {safe_text(error, 300)}"
+            warnings.warn(f"{about} raised and is switched off: {reason}", stacklevel=2)
 
 
 def _name(function: object) -> str:

@@ -25,10 +25,9 @@ __all__ = ["TaskFacts"]
 
 
 class TaskFacts:
-    """A task as far as one can ask about it; `Task` adds what one can do with it.
+    """What can be asked about a task; `Task` adds what can be done with it.
 
-    It holds nothing that goes stale by itself: what the service last said lives in the backend's
-    watcher.
+    It holds no state of the task: what the service said last is kept by the backend's watcher.
 
     Everything that asks the service raises as `refresh` does.
     """
@@ -58,7 +57,7 @@ class TaskFacts:
 
     @property
     def info(self) -> TaskRecord:
-        """Everything the service said last; asks only when nothing is known yet."""
+        """Everything the service said last; sends a request only when nothing is known yet."""
         seen = self._seen()
         return seen.record if seen and seen.record and not seen.is_brief else self.refresh()
 
@@ -97,7 +96,7 @@ class TaskFacts:
         return status_info(self.get_status()).group is Group.RUNNING
 
     def is_failed(self) -> bool:
-        """Whether the task has ended, and not in success."""
+        """Whether the task has ended, but not in success."""
         record = self._final() or self.refresh()
         return record.is_terminated and record.status != "success"
 
@@ -114,28 +113,28 @@ class TaskFacts:
         return self.info.simulator
 
     def get_computation_time(self) -> str | None:
-        """Time of the computation as `HH:MM:SS`, so far while it runs; `None` before."""
+        """Computation time as `HH:MM:SS`, up to now while it runs; `None` before."""
         return timespan(self._computation_seconds())
 
     @property
     def computation_time(self) -> dt.timedelta | None:
-        """Time of the computation, so far while it runs; `None` before."""
+        """Computation time, up to now while it runs; `None` before."""
         seconds = self._computation_seconds()
         if seconds is None or abs(seconds) > dt.timedelta.max.total_seconds() / 2:
             return None
         return dt.timedelta(seconds=seconds)
 
     def get_total_time(self) -> str | None:
-        """Time since the task was made, or its whole life, as `HH:MM:SS`."""
+        """Time since the task was created, or its total duration, as `HH:MM:SS`."""
         record = self._final() or self.refresh()
         return timespan(record.total_seconds(self.backend.client.clock.now()))
 
     def get_metadata(self) -> dict[str, str]:
-        """The notes kept with the task."""
+        """The metadata of the task: its user's own notes."""
         return self.backend.client.metadata(self._id)
 
     def set_metadata(self, metadata: Mapping[str, str], *, replace: bool = False) -> None:
-        """Adds notes to the task, or replaces them all; non-empty texts only.
+        """Adds metadata to the task, or replaces all of it; non-empty texts only.
 
         Raises:
             UserInputError: A key or value is empty or no text.
@@ -145,10 +144,10 @@ class TaskFacts:
 
     def timeline(self) -> pd.DataFrame:
         """Phases of the task as a long-form frame: phase, start, end, duration, command, exit."""
-        from inductiva_widgets import history
+        from inductiva_widgets.history.timeline import timeline_frame
 
         record = self.info if self._final() else self.refresh()
-        return history.timeline_frame([record], self.backend.client.clock.now())
+        return timeline_frame([record], self.backend.client.clock.now())
 
     def __repr__(self) -> str:
         record = self._known()

@@ -1,4 +1,4 @@
-"""The files of a task: its outputs and inputs listed, compared with a folder, and downloaded."""
+"""The files of a task: outputs and inputs listed, compared with a folder, downloaded."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from inductiva_widgets.errors import (
     OutputsNotReadyError,
     UserInputError,
 )
-from inductiva_widgets.formats import short_id
+from inductiva_widgets.formats import safe_text, short_id
+from inductiva_widgets.submit import inputs_missing
 from inductiva_widgets.task.facts import TaskFacts
 from inductiva_widgets.task.host import host
 
@@ -27,11 +28,18 @@ if TYPE_CHECKING:
     from inductiva_widgets.outputs.files import OutputInfo
     from inductiva_widgets.outputs.rehearsal import DownloadPlan
 
-__all__ = ["TaskFiles", "output_place", "outputs_missing"]
+__all__ = [
+    "TaskFiles",
+    "download_folder",
+    "existing_outputs",
+    "inputs_of",
+    "outputs_missing",
+    "outputs_of",
+]
 
 
 class TaskFiles(TaskFacts):
-    """A task as far as its stored files go; `Task` adds what changes it."""
+    """A task with its stored files; `Task` adds what changes it."""
 
     def __init__(self, task_id: str, *, backend: Backend | None = None) -> None:
         super().__init__(task_id, backend=backend)
@@ -43,12 +51,12 @@ class TaskFiles(TaskFacts):
         Raises:
             OutputsNotReadyError: The task has no output archive yet.
         """
-        with self._archive() as outputs:
-            told = outputs.info()
+        with existing_outputs(self) as outputs:
+            info = outputs.info()
         counted = self.info.metrics.output_total_files
-        if counted not in (None, told.n_files):
-            told.difference = f"The service counts {counted} files, the archive has {told.n_files}."
-        return told
+        if counted not in (None, info.n_files):
+            info.difference = f"The service counts {counted} files, the archive has {info.n_files}."
+        return info
 
     get_output_files_info = get_output_info
 
@@ -90,16 +98,16 @@ class TaskFiles(TaskFacts):
             output_dir: Used as it is; else `<output root>/<task id>/outputs`.
             uncompress: `False` stores the archive itself as `output.zip`.
             overwrite: `error` (identical files are skipped), `skip`, `replace` or `rename`.
-            dry_run: Fetches and writes nothing; returns a `DownloadPlan` that tells names and
-                bytes, what would be skipped and what stands in the way.
+            dry_run: Fetches and writes nothing; returns a `DownloadPlan`: names and bytes, what
+                would be skipped, and which files are in the way.
 
         Raises:
             OutputsNotReadyError: The task has no output archive yet.
             NotFoundError: Names that the archive does not hold, after delivering the others.
             DownloadError: Something was not delivered; `.failed` names it.
         """
-        target = self.output_dir(output_dir)
-        with self._archive() as outputs:
+        target = download_folder(self, output_dir)
+        with existing_outputs(self) as outputs:
             return _brought(
                 outputs, target, filenames, dry_run, uncompress=uncompress, overwrite=overwrite
             )
@@ -122,8 +130,8 @@ class TaskFiles(TaskFacts):
             overwrite: What to do with existing files of other content.
             bytes_per_s: Limit on the rate of receiving; `None` for none.
         """
-        target = self.output_dir(output_dir)
-        with self._archive() as outputs:
+        target = download_folder(self, output_dir)
+        with existing_outputs(self) as outputs:
             return outputs.start_download(
                 target,
                 filenames=filenames,
@@ -163,7 +171,7 @@ class TaskFiles(TaskFacts):
         overwrite: str = "error",
         dry_run: bool = False,
     ) -> Path | DownloadPlan:
-        """Downloads what the task was given, by the same rules as `download_outputs`.
+        """Downloads the inputs of the task, by the same rules as `download_outputs`.
 
         Args:
             filenames: Names relative to the input folder, folders or patterns; all by default.
@@ -176,18 +184,17 @@ class TaskFiles(TaskFacts):
             NotFoundError: The inputs are not stored, or names that they do not hold.
             DownloadError: Something was not delivered; `.failed` names it.
         """
-        target = self._folder(output_dir, "inputs")
+        target = download_folder(self, output_dir, "inputs")
         try:
+            archive = inputs_of(self)
             return _brought(
-                self.inputs, target, filenames, dry_run, uncompress=uncompress, overwrite=overwrite
+                archive, target, filenames, dry_run, uncompress=uncompress, overwrite=overwrite
             )
         except NotFoundError as error:
             if error.missing:
                 raise
             self.refresh()  # an unknown task says so itself
-            raise NotFoundError(
-                f"The inputs of task {short_id(self._id)} are not stored, or not any more."
-            ) from None
+            raise inputs_missing(self._id) from None
 
     def check(self, folder: str | os.PathLike[str] | None = None) -> FolderReport:
         """Compares a local folder with the outputs: missing, different, extra; by size and CRC-32.
@@ -200,83 +207,79 @@ class TaskFiles(TaskFacts):
         Raises:
             OutputsNotReadyError: The task has no output archive yet.
         """
-        place = self.output_dir(folder)
-        with self._archive() as outputs:
+        place = download_folder(self, folder)
+        with existing_outputs(self) as outputs:
             return outputs.check(place)
 
-    def output_dir(self, explicit: str | os.PathLike[str] | None = None) -> Path:
-        """Folder that downloads go to: as given, else `<output root>/<task id>/outputs`."""
-        return self._folder(explicit, "outputs")
-
-    @property
-    def outputs(self) -> Outputs:
-        """The output archive behind the service, for views."""
-        with self._lock:
-            known = self._outputs
-        if known is not None:
-            return known
-        from inductiva_widgets.outputs.engine import Outputs
-
-        link = StoredLink(self.backend.client, lambda: output_place(self))
-        made = Outputs(self.backend.client.links, link)
-        with self._lock:
-            self._outputs = self._outputs or made
-            return self._outputs
-
-    @property
-    def inputs(self) -> Outputs:
-        """The input archive behind the service."""
-        from inductiva_widgets.outputs.archive import INPUTS
-        from inductiva_widgets.outputs.engine import Outputs
-
-        link = StoredLink(self.backend.client, self._input_place)
-        return Outputs(self.backend.client.links, link, layout=INPUTS)
-
     def remove_remote_files(self) -> None:
-        """Deletes the task's stored inputs and outputs. They cannot be brought back."""
+        """Deletes the task's stored inputs and outputs. This cannot be undone."""
         self.backend.client.remove(f"{self._id}/", region=self.info.storage_region)
 
-    def _input_place(self) -> tuple[str, str | None]:
-        record = self.info
-        return record.storage_input_path or f"{self._id}/input.zip", record.storage_region
 
-    def _folder(self, explicit: str | os.PathLike[str] | None, kind: str) -> Path:
-        from pathlib import Path
+def outputs_of(task: TaskFiles) -> Outputs:
+    """The output archive, one object for each `Task`: its listing is read once."""
+    from inductiva_widgets.outputs.engine import Outputs
 
-        if explicit is not None:
-            if not str(explicit).strip():
-                raise UserInputError(
-                    "The output folder is empty.", hint="Leave it out, or name it."
-                )
-            return Path(explicit).expanduser()
-        return self.backend.config.output_dir / self._id / kind
-
-    @contextlib.contextmanager
-    def _archive(self) -> Iterator[Outputs]:
-        """The archive; its absence is told as what it means for the task."""
-        try:
-            yield self.outputs
-        except NotFoundError as error:
-            if error.missing:
-                raise
-            raise outputs_missing(self) from None
+    client = task.backend.client
+    link = StoredLink(client, lambda: task.info.output_place)
+    made = Outputs(client.links, link)  # which asks for nothing yet
+    with task._lock:  # noqa: SLF001 - the two are one mechanism
+        task._outputs = task._outputs or made  # noqa: SLF001
+        return task._outputs  # noqa: SLF001
 
 
-def output_place(task: TaskFacts) -> tuple[str, str | None]:
-    """Path and region of the output archive in the storage, as the service says."""
-    record = task.info
-    return record.storage_output_path or f"{task.id}/output.zip", record.storage_region
+def inputs_of(task: TaskFacts) -> Outputs:
+    """The input archive."""
+    from inductiva_widgets.outputs.archive import INPUTS
+    from inductiva_widgets.outputs.engine import Outputs
+
+    client = task.backend.client
+    link = StoredLink(client, lambda: task.info.input_place)
+    return Outputs(client.links, link, layout=INPUTS)
+
+
+@contextlib.contextmanager
+def existing_outputs(task: TaskFiles) -> Iterator[Outputs]:
+    """The output archive; a missing one is reported as what it means for the task.
+
+    Raises:
+        OutputsNotReadyError: The task has no output archive (yet).
+    """
+    try:
+        yield outputs_of(task)
+    except NotFoundError as error:
+        if error.missing:
+            raise
+        raise outputs_missing(task) from None
+
+
+def download_folder(
+    task: TaskFacts, explicit: str | os.PathLike[str] | None = None, kind: str = "outputs"
+) -> Path:
+    """Folder that downloads go to: as given, else `<output root>/<task id>/<kind>`.
+
+    Raises:
+        UserInputError: The folder given is empty.
+    """
+    from pathlib import Path
+
+    if explicit is not None:
+        if not str(explicit).strip():
+            raise UserInputError("The output folder is empty.", hint="Leave it out, or name it.")
+        return Path(explicit).expanduser()
+    return task.backend.config.output_dir / task.id / kind
 
 
 def outputs_missing(task: TaskFacts) -> OutputsNotReadyError:
     """Why there is no archive: not ended yet, or ended without one."""
-    has_ended, record = task.is_terminal(), task.info  # what was just asked is not asked again
+    has_ended = task.is_terminal()
+    alias = safe_text(task.info.alias, 80)  # what was just asked is not asked again
     if has_ended:
         return OutputsNotReadyError(
-            f"Task {short_id(task.id)} ended as {record.alias} without output files."
+            f"Task {short_id(task.id)} ended as {alias} without output files."
         )
     return OutputsNotReadyError(
-        f"Task {short_id(task.id)} is {record.alias}: its outputs come when it ends.",
+        f"Task {short_id(task.id)} is {alias}: its outputs come when it ends.",
         hint="Wait for it with task.wait().",
     )
 

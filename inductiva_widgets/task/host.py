@@ -1,14 +1,21 @@
-"""The host above: views, bars and sentences for the user of this session."""
+"""The notebook host: a layer above, so the package root provides it and nothing imports it."""
 
 from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["host"]
+__all__ = ["host", "views"]
 
 
 def host() -> Any:  # noqa: ANN401 - a module above this one
-    """The notebook host, which the package root fills in: nothing here may import it."""
-    from inductiva_widgets import _notebook_host
+    """Sentences, bars and waits for the user of this session; loads no widgets."""
+    from inductiva_widgets import _notebook
 
-    return _notebook_host()
+    return _notebook("waiting")
+
+
+def views() -> Any:  # noqa: ANN401 - a module above this one
+    """Live views and what a display shows; loads the widgets."""
+    from inductiva_widgets import _notebook
+
+    return _notebook("display")

@@ -16,28 +16,28 @@ __all__ = ["TaskLive"]
 
 
 class TaskLive(TaskFiles):
-    """A task as far as its machine can be asked; see `Backend.live` for how, and for what raises.
+    """A task with its live files and machine; see `Backend.live` for how, and for errors.
 
-    Every method needs a running task, but `tail`, which reads the outputs of one that has ended.
+    Every method needs a running task, except `tail`, which reads the outputs of an ended one.
     """
 
     def tail(
         self, filename: str, lines: int = 10, *, follow: bool = False, wait: bool = False
     ) -> LiveLines:
-        """The last lines of a file and, with `follow`, those that come, until the task ends.
+        """The last lines of a file and, with `follow`, new ones until the task ends.
 
         For `for` and for `async for`. `print()` shows the lines that are there without `follow`.
 
         Args:
             filename: Relative to the outputs, e.g. `stdout.txt`.
             lines: How many lines to begin with.
-            follow: Whether to go on.
+            follow: Whether to continue.
             wait: Whether a task or a file that is not there yet is waited for.
 
         Raises:
             LiveUnavailableError: The machine cannot be asked; `.cause` says why.
             NotFoundError: There is no such file.
-            UserInputError: The file is no text.
+            UserInputError: The file is not text.
         """
         return self.backend.live.tail(self._id, filename, lines=lines, follow=follow, wait=wait)
 
@@ -54,12 +54,12 @@ class TaskLive(TaskFiles):
         fout: TextIO | None = None,
         wait: bool = False,
     ) -> None:
-        """Prints the last lines of files and, with `follow`, those that come; see `tail`.
+        """Prints the last lines of files and, with `follow`, new ones; see `tail`.
 
         Args:
             tail_files: Names of files.
             lines: How many lines of each to begin with.
-            follow: Whether to go on until the task ends; Ctrl-C stops it.
+            follow: Whether to continue until the task ends; Ctrl-C stops it.
             fout: Where to; stdout when not given.
             wait: Whether a task or files that are not there yet are waited for.
         """
@@ -94,7 +94,7 @@ class TaskLive(TaskFiles):
         return await self.backend.live.list_files_async(self._id)
 
     def top(self) -> str:
-        """What `top -b -H -n 1` prints on the machine of the running task.
+        """The output of `top -b -H -n 1` on the machine of the running task.
 
         Raises:
             LiveUnavailableError: The machine cannot be asked; `.cause` says why.
@@ -106,7 +106,7 @@ class TaskLive(TaskFiles):
         return await self.backend.live.top_async(self._id)
 
     def last_modified_file(self) -> LastModified:
-        """The file that the running task wrote last; `print()` says it in words.
+        """The file that the running task wrote last; `print()` describes it.
 
         Raises:
             LiveUnavailableError: The machine cannot be asked; `.cause` says why.

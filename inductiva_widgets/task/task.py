@@ -1,4 +1,4 @@
-"""What one can do with a task: wait for it, kill it, send it again, display it."""
+"""Actions on a task: wait for it, kill it, submit it again, display it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ from inductiva_widgets.submit import (
     stored_inputs,
 )
 from inductiva_widgets.task.callbacks import DoneCallback
-from inductiva_widgets.task.host import host
+from inductiva_widgets.task.files import existing_outputs, outputs_of
+from inductiva_widgets.task.host import host, views
 from inductiva_widgets.task.live import TaskLive
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class Task(TaskLive):
         backend: The service that it runs on; the default backend when not given.
 
     Raises:
-        UserInputError: The id is no id.
+        UserInputError: The id is not valid.
     """
 
     def __init__(self, task_id: str, *, backend: Backend | None = None) -> None:
@@ -64,7 +65,7 @@ class Task(TaskLive):
         self._is_tied = False  # inside `sync_context`
 
     def get_output(self) -> OutputFiles:
-        """Waits for the end, then gives the outputs as files that are read where they are.
+        """Waits for the end, then returns the outputs as files that are read in place.
 
         Raises:
             OutputsNotReadyError: The task ended without output files.
@@ -73,7 +74,7 @@ class Task(TaskLive):
         """
         if self._final() is None:
             self.wait()
-        with self._archive() as outputs:
+        with existing_outputs(self) as outputs:
             return outputs.files()
 
     # -- waiting and ending -----------------------------------------------------------------
@@ -89,12 +90,12 @@ class Task(TaskLive):
             raise_on_failure: Whether an end other than success raises.
 
         Raises:
-            WaitTimeoutError: Not ended in time (a `TimeoutError`); the task goes on.
+            WaitTimeoutError: Not ended in time (a `TimeoutError`); the task continues.
             TaskFailedError: Ended badly, with `raise_on_failure`: says why, and what its log
                 says last.
             NotFoundError: There is no such task.
             AuthenticationError: The key is refused.
-            UserInputError: `timeout` is no number of seconds.
+            UserInputError: `timeout` is not a number of seconds.
         """
         check_timeout("timeout", timeout)
         above = host()
@@ -115,7 +116,7 @@ class Task(TaskLive):
     async def wait_async(
         self, timeout: float | None = None, *, raise_on_failure: bool = False
     ) -> str:
-        """Like `wait()`, for `await`: the event loop goes on meanwhile."""
+        """Like `wait()`, for `await`: the event loop continues meanwhile."""
         check_timeout("timeout", timeout)
         end = None if timeout is None else time.monotonic() + timeout
         with Waiting(self.backend.watcher, self._id) as waiting, host().waiting_cell(self) as pump:
@@ -129,7 +130,7 @@ class Task(TaskLive):
         """Calls `callback(task)` once when the task has ended, at once if it has already.
 
         It runs on a thread of its own, so it may take its time, as long as this process lives. If
-        it raises, a warning names it and tells the error; nothing else is disturbed.
+        it raises, a warning names it and the error; nothing else is affected.
 
         Returns:
             Something with `cancel()`: nothing is called after that.
@@ -147,7 +148,7 @@ class Task(TaskLive):
 
         Raises:
             ApiError: The service refused, or failed again after all attempts.
-            UserInputError: `wait_timeout` is no number of seconds; no request has left then.
+            UserInputError: `wait_timeout` is not a number of seconds; nothing was sent.
         """
         check_timeout("wait_timeout", wait_timeout, none=ONLY_SENDS)
         record = self._final()
@@ -155,7 +156,8 @@ class Task(TaskLive):
             return outcome(record.status, ended_before=True)
         status = send_kill(self.backend.client, self._id)
         if status is None or status.is_terminated:
-            self.refresh()
+            with contextlib.suppress(InductivaWidgetsError):  # how the kill ended is known
+                self.refresh()
             return outcome(status.status if status else "", ended_before=status is None)
         if wait_timeout is None:
             return KillOutcome.PENDING
@@ -197,15 +199,15 @@ class Task(TaskLive):
         """Submits the task again and returns the new one; this one stays as it is.
 
         Args:
-            dry_run: Sends nothing; returns a `DryRun` that tells what would be sent.
+            dry_run: Sends nothing; returns a `DryRun` with what would be sent.
             changes: Arguments of `tasks.submit`, `input_dir` as well. What is not named stays:
-                inputs, commands, image, group and notes. A time limit is not told by the
-                service: name it again with `time_to_live_s`.
+                inputs, commands, image, group and notes. The service does not
+                return time limits: name yours again with `time_to_live_s`.
 
         Raises:
             TypeError: A change that `tasks.submit` has not.
             NotFoundError: The inputs are not stored any more, or the group is gone.
-            UserInputError: A change cannot work, or the commands are not known any more.
+            UserInputError: A change is invalid, or the commands are not known any more.
         """
         check_changes(changes)
         backend = self.backend
@@ -227,11 +229,11 @@ class Task(TaskLive):
 
     def monitor(self) -> TaskMonitor:
         """A live view of the task that Python can follow: `.selected`, `.status`."""
-        shown: TaskMonitor = host().monitor(self)
+        shown: TaskMonitor = views().monitor(self)
         return shown
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:  # noqa: ANN401 - IPython's protocol
-        return host().task_bundle(self, **kwargs)
+        return views().task_bundle(self, **kwargs)
 
     # -- inside -----------------------------------------------------------------------------
 
@@ -245,5 +247,5 @@ class Task(TaskLive):
     def _ended(self, *, raise_on_failure: bool) -> str:
         record = self._final() or self.info
         if raise_on_failure and record.status != "success":
-            raise failure(self._id, self.info, self.outputs)
+            raise failure(self._id, self.info, outputs_of(self))
         return record.status

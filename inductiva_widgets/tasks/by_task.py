@@ -1,4 +1,4 @@
-"""Results of an act on many tasks, by their ids, and why some have none."""
+"""Results of an operation on many tasks, by task id, and why some are missing."""
 
 from __future__ import annotations
 

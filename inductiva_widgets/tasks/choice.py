@@ -1,4 +1,4 @@
-"""What is asked of the task list: checked before any request."""
+"""The filters of a task list, checked before any request."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ class Choice:
         return any((self.since, self.until, self.simulator, self.machine_type))
 
     def query(self) -> dict[str, object]:
-        """The question in plain values, as it stands in a frame's `attrs`."""
+        """The query in plain values, for a frame's `attrs`."""
         plain = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         return plain | {"since": iso(self.since), "until": iso(self.until)}
 
     def mask(self, columns: Mapping[str, pd.Series] | pd.DataFrame) -> pd.Series:
-        """Which rows are asked for, of a frame or of its columns."""
+        """Which rows are requested, of a frame or of its columns."""
         chosen = columns["created_at"].notna() | True
         if self.since is not None:
             chosen &= columns["created_at"] >= self.since
@@ -68,7 +68,7 @@ def check_last_n(last_n: object) -> None:
 
 
 def check_status(status: object) -> None:
-    """Refuses a status filter that the service does not know; `None` is no filter."""
+    """Refuses a status filter that the service does not know; `None` means no filter."""
     if status is None or (isinstance(status, str) and status in STATUSES):
         return
     words = {info.alias.lower(): code for code, info in STATUSES.items()}
@@ -81,7 +81,7 @@ def check_status(status: object) -> None:
 
 
 def check_text(name: str, value: object) -> None:
-    """Refuses a filter that is no text, or an empty one; `None` is no filter."""
+    """Refuses a filter that is not text, or an empty one; `None` means no filter."""
     if value is not None and not (isinstance(value, str) and value):
         raise UserInputError(
             f"{name} is {safe_text(repr(value), 60)}, but must be a text.",
@@ -93,7 +93,7 @@ def moment_of(name: str, value: object) -> dt.datetime | None:
     """A moment as users write it, aware UTC: a text in ISO 8601, a date, a datetime, a timedelta.
 
     Without a zone it is UTC, as all stamps of the frame; a date is its first moment; a timedelta
-    lies so far back from now.
+    counts back from now.
 
     Raises:
         UserInputError: It cannot be read.

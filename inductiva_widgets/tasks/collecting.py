@@ -1,4 +1,4 @@
-"""One small file out of the archive of each of many tasks, as one frame."""
+"""One small file from the archive of each of many tasks, as one frame."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from inductiva_widgets.outputs.listing import check_filenames
 from inductiva_widgets.outputs.pick import Ends, pick
 from inductiva_widgets.outputs.remote import RemoteArchive
 from inductiva_widgets.outputs.stop import Stop
-from inductiva_widgets.task.files import output_place, outputs_missing
+from inductiva_widgets.task.files import outputs_missing
 from inductiva_widgets.task.host import host
 from inductiva_widgets.tasks.by_task import why_not
 from inductiva_widgets.tasks.chosen import chosen_tasks
@@ -61,12 +61,12 @@ def collect(  # noqa: PLR0913 - the words of one sentence, all but two by name
     """One small output file of each task, read into one frame.
 
     Of each archive only its end and the file itself are fetched, 20 archives at a time; CRC-32 and
-    size are verified. A task without the file, or with one that cannot be read, harms no other:
-    `attrs["errors"]` of the frame tells by task id why it has no rows.
+    size are verified. A task without the file, or with an unreadable one, does not affect the
+    others: `attrs["errors"]` of the frame says by task id why it has no rows.
 
     What was fetched is kept in a folder, so that after Ctrl-C, errors, or with another reader the
     same call fetches only what is missing. The outputs of an ended task do not change; delete the
-    folder to fetch all anew.
+    folder to fetch all again.
 
     Args:
         tasks: Tasks or ids, or a frame, series or index of the history with the index `task_id`.
@@ -83,7 +83,7 @@ def collect(  # noqa: PLR0913 - the words of one sentence, all but two by name
         own index. `attrs["filename"]`, `attrs["errors"]`.
 
     Raises:
-        UserInputError: An argument cannot be meant; no request has left then.
+        UserInputError: An argument is invalid; nothing was sent.
     """
     from inductiva_widgets.history import collected
 
@@ -205,7 +205,7 @@ class _Collection:
         except NotFoundError as error:
             if error.missing:
                 raise
-        place = output_place(task)
+        place = task.info.output_place
         try:
             if place != usual:
                 return self._picked_at(task, place)
@@ -229,7 +229,7 @@ class _Collection:
 
         try:
             self._read[task_id] = as_frame(reader(io.BytesIO(content)))
-        except Exception as error:  # noqa: BLE001 - the reader is not ours, and one bad file harms no other
+        except Exception as error:  # noqa: BLE001 - not our reader; one bad file spares the others
             name = safe_text(self._filename)
             with self._lock:
                 self._errors[task_id] = (

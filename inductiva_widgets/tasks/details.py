@@ -1,4 +1,4 @@
-"""Whole tasks with their history, many at a time: by id, as phases, and their machine's figures."""
+"""Whole tasks with their history, many at a time: by id, as phases, and machine metrics."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import contextlib
 import datetime as dt
 import os
 import warnings
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from inductiva_widgets.api.client import check_task_id
@@ -20,9 +19,11 @@ from inductiva_widgets.errors import (
 )
 from inductiva_widgets.formats import parse_time
 from inductiva_widgets.task import Task
+from inductiva_widgets.task.files import existing_outputs
 from inductiva_widgets.task.host import host
 from inductiva_widgets.tasks.chosen import chosen_tasks, is_frame
 from inductiva_widgets.tasks.kept import NO_CACHE_VARIABLE, Kept
+from inductiva_widgets.workers import DaemonPool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -35,9 +36,8 @@ if TYPE_CHECKING:
 __all__ = ["metrics", "records_by_id", "timeline", "unread_sentence"]
 
 THREADS = 16  # as many connections as a session keeps
-BATCH = 100  # tasks between two commits: what an interruption costs at most
-BAR_FROM = 32  # from this many requests on, a bar tells how far they are
-SAME_END = dt.timedelta(seconds=1)  # the list may tell a stamp less exactly
+BAR_FROM = 32  # from this many requests on, a bar shows the progress
+SAME_END = dt.timedelta(seconds=1)  # stamps of the list may be less exact
 
 
 def timeline(
@@ -47,7 +47,7 @@ def timeline(
     progress: bool = True,
     backend: Backend | None = None,
 ) -> pd.DataFrame:
-    """Where the time of tasks went: a frame with a row for each phase of each task.
+    """How tasks spent their time: a frame with a row for each phase of each task.
 
     Columns: `task_id`, `phase` (queue, preparing, command, …), `start`, `end`, `duration`,
     `command` and `exit_code`. The phases of a task add up to its total time.
@@ -58,7 +58,7 @@ def timeline(
 
     Args:
         tasks: Tasks, ids, or a frame of `tasks.list`, filtered as you like.
-        keep: `False` asks for everything anew and keeps nothing; the default unless
+        keep: `False` asks for everything again and keeps nothing; the default unless
             `INDUCTIVA_WIDGETS_NO_CACHE=1`.
         progress: Whether to show the bar.
         backend: Of tasks given by id; the default backend when not given.
@@ -69,7 +69,7 @@ def timeline(
     Returns:
         The frame; tasks that could not be read are not in it, but in `attrs["errors"]`.
     """
-    from inductiva_widgets import history
+    from inductiva_widgets.history.timeline import timeline_frame
 
     chosen = chosen_tasks(tasks, backend)
     ends = _ends(tasks)
@@ -84,7 +84,7 @@ def timeline(
     records = [one for one in ordered if not isinstance(one, InductivaWidgetsError)]
     owner = next(iter(owners), None)
     now = owner.client.clock.now() if owner else dt.datetime.now(dt.timezone.utc)
-    frame = history.timeline_frame(records, now)
+    frame = timeline_frame(records, now)
     errors = {i: str(one) for i, one in found.items() if isinstance(one, InductivaWidgetsError)}
     if errors:
         frame.attrs["errors"] = errors
@@ -93,7 +93,7 @@ def timeline(
 
 
 def metrics(task: str | Task, *, backend: Backend | None = None) -> pd.DataFrame:
-    """What the machine of a task did while it ran: `system_metrics.csv` of its outputs.
+    """The load of a task's machine while it ran: `system_metrics.csv` of its outputs.
 
     Index `time` (UTC); on the service's machines the columns are `command`, `cpu-usage` and
     `memory` (percent), `disk-input` and `disk-output` (bytes so far).
@@ -103,16 +103,22 @@ def metrics(task: str | Task, *, backend: Backend | None = None) -> pd.DataFrame
         backend: Of a task given by id; the default backend when not given.
 
     Raises:
-        NotFoundError: There are no outputs, or no such file among them.
+        OutputsNotReadyError: The task has no output archive (yet).
+        NotFoundError: There is no such file among the outputs.
     """
     from inductiva_widgets.history import metrics as machine
 
     one = task if isinstance(task, Task) else Task(task, backend=backend)
-    return machine.metrics_frame(one.outputs.files()[machine.METRICS_FILE].bytes())
+    with existing_outputs(one) as outputs:
+        return machine.metrics_frame(outputs.files()[machine.METRICS_FILE].bytes())
 
 
 def records_by_id(backend: Backend, ids: Sequence[str]) -> tuple[list[TaskRecord], dict[str, str]]:
-    """Records of tasks in the order of their ids, and why others cannot be had."""
+    """Records of tasks in the order of their ids, and why others are not available.
+
+    Raises:
+        InductivaWidgetsError: What concerns all tasks alike: no connection, a refused key.
+    """
     records: list[TaskRecord] = []
     errors: dict[str, str] = {}
     for task_id, found in _in_parallel(lambda one: _record_or_error(backend, one), ids):
@@ -130,23 +136,23 @@ def unread_sentence(errors: dict[str, str], count: int) -> str:
 
 
 def _ends(tasks: object) -> dict[str, Any]:
-    """When each task of a frame of the list ended; `None` for those that go on."""
+    """When each task of a frame of the list ended; `None` for running ones."""
     frame: Any = tasks
     if not is_frame(tasks) or frame.index.name != "task_id":
         return {}
     if not {"is_final", "ended_at"} <= {*frame.columns}:
         return {}
     finals = frame["is_final"].fillna(value=False)
-    told = zip(frame.index, frame["ended_at"], finals, strict=True)
-    return {task_id: end if is_final else None for task_id, end, is_final in told}
+    rows = zip(frame.index, frame["ended_at"], finals, strict=True)
+    return {task_id: end if is_final else None for task_id, end, is_final in rows}
 
 
 def _is_old(kept: TaskRecord, ends: dict[str, Any]) -> bool:
-    """Whether the list knows better: the task goes on, or has ended again since."""
+    """Whether the list knows better: the task runs again, or has ended again since."""
     if kept.task_id not in ends:
         return False
     end, kept_end = ends[kept.task_id], parse_time(kept.end_time)
-    return end is None or kept_end is None or abs(end - kept_end) > SAME_END
+    return end is None or kept_end is None or not -SAME_END <= end - kept_end <= SAME_END
 
 
 def _details(
@@ -154,27 +160,19 @@ def _details(
 ) -> dict[str, TaskRecord | InductivaWidgetsError]:
     """Tasks by id: those that are kept, and the others by one request each."""
     with Kept.of(backend) if keep else contextlib.nullcontext() as kept:
-        found: dict[str, TaskRecord | InductivaWidgetsError] = {}
-        if kept is not None:
-            here = kept.find(ids).items()
-            found.update({i: record for i, record in here if not _is_old(record, ends)})
+        here = kept.find(ids).items() if kept is not None else ()
+        found: dict[str, TaskRecord | InductivaWidgetsError] = {
+            task_id: record for task_id, record in here if not _is_old(record, ends)
+        }
         missing = [task_id for task_id in ids if task_id not in found]
-        batch: list[TaskRecord] = []
-        try:
-            for task_id, one in _told(missing, backend, progress=progress):
-                found[task_id] = one
-                if kept is not None and not isinstance(one, InductivaWidgetsError):
-                    batch.append(one)
-                    if len(batch) >= BATCH:
-                        kept.keep(batch)
-                        batch = []
-        finally:
-            if kept is not None:
-                kept.keep(batch)
+        for task_id, one in _asked(missing, backend, progress=progress):
+            found[task_id] = one
+            if kept is not None and not isinstance(one, InductivaWidgetsError):
+                kept.add(one)
     return found
 
 
-def _told(
+def _asked(
     ids: Sequence[str], backend: Backend, *, progress: bool
 ) -> Iterator[tuple[str, TaskRecord | InductivaWidgetsError]]:
     """Asks for each task, with a bar when it takes a while."""
@@ -190,7 +188,7 @@ def _told(
 
 
 def _record_or_error(backend: Backend, task_id: str) -> TaskRecord | InductivaWidgetsError:
-    """A whole task, or why this one cannot be had.
+    """A whole task, or why this one is not available.
 
     Raises:
         InductivaWidgetsError: What concerns all tasks alike: no connection, a refused key.
@@ -210,9 +208,6 @@ def _record_or_error(backend: Backend, task_id: str) -> TaskRecord | InductivaWi
 def _in_parallel(
     work: Callable[[str], TaskRecord | InductivaWidgetsError], ids: Sequence[str]
 ) -> Iterator[tuple[str, TaskRecord | InductivaWidgetsError]]:
-    """What `work` makes of each id, in their order; it stops asking when nobody reads on."""
-    with ThreadPoolExecutor(THREADS, thread_name_prefix="inductiva-details") as pool:
-        try:
-            yield from zip(ids, pool.map(work, ids), strict=True)
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+    """The result of `work` for each id, in their order; closing the iterator stops it."""
+    with DaemonPool(THREADS, "inductiva-details") as pool:
+        yield from zip(ids, pool.map(work, ids), strict=True)

@@ -1,15 +1,15 @@
-"""Outputs or inputs of many tasks downloaded: a few at a time, with one bar."""
+"""Downloads of the outputs of many tasks: a few at a time, with one bar."""
 
 from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 
 from inductiva_widgets.errors import InductivaWidgetsError, NotFoundError
 from inductiva_widgets.formats import counted, file_size, safe_text, text_table
 from inductiva_widgets.outputs.listing import check_filenames
-from inductiva_widgets.task.files import outputs_missing
+from inductiva_widgets.task.files import download_folder, outputs_missing, outputs_of
 from inductiva_widgets.task.host import host
 from inductiva_widgets.tasks.by_task import ByTask, why_not
 from inductiva_widgets.tasks.chosen import chosen_tasks
@@ -33,7 +33,7 @@ CONNECTIONS = 16  # of all downloads together: as many as a session keeps
 
 @dataclass(frozen=True, slots=True)
 class TaskDownload:
-    """What became of the download of one task.
+    """The outcome of the download of one task.
 
     Attributes:
         task_id: The task.
@@ -52,7 +52,7 @@ class TaskDownload:
 
 
 class DownloadReport(ByTask[TaskDownload]):
-    """What became of each task, by its id. `print()` shows it as a table."""
+    """The outcome of each task, by its id. `print()` shows it as a table."""
 
     @property
     def failed(self) -> list[str]:
@@ -61,7 +61,7 @@ class DownloadReport(ByTask[TaskDownload]):
 
     @property
     def is_complete(self) -> bool:
-        """Whether everything asked for is there."""
+        """Whether everything requested is there."""
         return not self.failed
 
     def __str__(self) -> str:
@@ -102,7 +102,7 @@ class DownloadPlans(ByTask["DownloadPlan"]):
 
     @property
     def is_clear(self) -> bool:
-        """Whether everything asked for would be delivered."""
+        """Whether everything requested would be delivered."""
         return not self.errors and all(plan.is_clear for plan in self.values())
 
     def __str__(self) -> str:
@@ -161,7 +161,7 @@ def download(  # noqa: PLR0913 - as `Task.download_outputs`
 ) -> DownloadReport | DownloadPlans:
     """Downloads outputs of many tasks, 8 at a time; a bad one does not stop the others.
 
-    Ctrl-C stops them all: files that are complete stay, and the same call goes on with the rest.
+    Ctrl-C stops them all: files that are complete stay, and the same call continues with the rest.
 
     Args:
         tasks: Tasks or ids, or a frame, series or index of the history with the index `task_id`.
@@ -169,14 +169,14 @@ def download(  # noqa: PLR0913 - as `Task.download_outputs`
         output_dir: Files go to `<output_dir>/<task id>/outputs`; else below the output root.
         uncompress: `False` stores each archive itself as `output.zip`.
         overwrite: `error` (identical files are skipped), `skip`, `replace` or `rename`.
-        dry_run: Fetches and writes nothing; returns `DownloadPlans` that tell names and bytes.
+        dry_run: Fetches and writes nothing; returns `DownloadPlans` with names and bytes.
         backend: Of tasks given by id; the default backend when not given.
 
     Returns:
-        What became of each task, by id: nothing is raised for a single task.
+        The outcome of each task, by id: nothing is raised for a single task.
 
     Raises:
-        UserInputError: An argument cannot be meant; no request has left then.
+        UserInputError: An argument is invalid; nothing was sent.
     """
     from pathlib import Path
 
@@ -185,7 +185,7 @@ def download(  # noqa: PLR0913 - as `Task.download_outputs`
     names = check_filenames(filenames)
     wanted = chosen_tasks(tasks, backend)
     folders = {task: _folder(task, output_dir) for task in wanted}
-    # Refuses what cannot work before anything is fetched.
+    # Refuses what is invalid before anything is fetched.
     Order(Path(), names, uncompress=uncompress, overwrite=overwrite)  # type: ignore[arg-type] # checked by it
     batch = _Batch(folders, {"filenames": names, "uncompress": uncompress, "overwrite": overwrite})
     return batch.rehearsed() if dry_run else batch.downloaded()
@@ -193,8 +193,17 @@ def download(  # noqa: PLR0913 - as `Task.download_outputs`
 
 def _folder(task: Task, root: str | os.PathLike[str] | None) -> Path:
     if root is None:
-        return task.output_dir()
-    return task.output_dir(root) / task.id / "outputs"
+        return download_folder(task)
+    return download_folder(task, root) / task.id / "outputs"
+
+
+class DownloadStanding(NamedTuple):
+    """How far several downloads are: files that are there, bytes fetched, and those wanted."""
+
+    files_done: int
+    bytes: int
+    bytes_done: int
+    bytes_per_s: float
 
 
 class SideBySide:
@@ -205,6 +214,7 @@ class SideBySide:
 
     Attributes:
         connections: How many each of them may use.
+        is_cancelled: Whether no further download should begin.
     """
 
     def __init__(self, tasks: Collection[Task]) -> None:
@@ -213,39 +223,49 @@ class SideBySide:
         self.connections = max(2, CONNECTIONS // max(1, self._at_once))
         self._lock = threading.Lock()
         self._running: set[Download] = set()
-        self._ended_bytes = 0  # of downloads that are over: they hold more than is worth keeping
-        self._is_stopped = False
+        # Of downloads that are over: they themselves hold more than is worth keeping.
+        self._ended_files = self._ended_bytes = 0
+        self._keeps_received = True
+        self.is_cancelled = False
 
     def each(self, act: Callable[[Task], None], look: Callable[[], None]) -> None:
         """Calls `act` for each task, as `spread` does; what it raises cancels all downloads."""
-        spread(self._tasks, act, at_once=self._at_once, look=look, stop=self._cancel)
+        spread(self._tasks, act, at_once=self._at_once, look=look, stop=self.cancel)
 
     def follow(self, download: Download) -> None:
         """Waits for a download, and raises what it raises."""
         with self._lock:
             self._running.add(download)
-            if self._is_stopped:
-                download.cancel(keep_received=True)
+            if self.is_cancelled:
+                download.cancel(keep_received=self._keeps_received)
         try:
             download.result()
         finally:
             with self._lock:
                 self._running.discard(download)
-                self._ended_bytes += download.progress.bytes_done
+                end = download.progress
+                self._ended_files += end.files_done
+                self._ended_bytes += end.bytes_done
 
-    def bytes(self) -> tuple[int, int]:
-        """Bytes fetched so far, and those wanted; what a failed one did not fetch is in neither."""
+    def standing(self) -> DownloadStanding:
+        """How far all of them are together; what a failed one did not fetch is not wanted."""
         with self._lock:
-            now, ended = [one.progress for one in self._running], self._ended_bytes
-        done = ended + sum(one.bytes_done for one in now)
-        return done, ended + sum(one.bytes for one in now)
+            now = [one.progress for one in self._running]
+            files, ended = self._ended_files, self._ended_bytes
+        return DownloadStanding(
+            files_done=files + sum(one.files_done for one in now),
+            bytes=ended + sum(one.bytes for one in now),
+            bytes_done=ended + sum(one.bytes_done for one in now),
+            bytes_per_s=sum(one.bytes_per_s for one in now),
+        )
 
-    def _cancel(self) -> None:
+    def cancel(self, *, keep_received: bool = True) -> None:
+        """Cancels those under way and all that are still to come; as of `Download.cancel`."""
         with self._lock:
-            self._is_stopped = True
+            self.is_cancelled, self._keeps_received = True, keep_received
             running = list(self._running)
         for download in running:
-            download.cancel(keep_received=True)
+            download.cancel(keep_received=keep_received)
 
 
 class _Batch:
@@ -275,7 +295,8 @@ class _Batch:
         bar = host().ProgressBar(unit="B", unit_scale=True)
 
         def look() -> None:
-            bar.show(*self._together.bytes(), f"{len(self._results)} of {len(self._folders)} tasks")
+            now, done = self._together.standing(), len(self._results)
+            bar.show(now.bytes_done, now.bytes, f"{done} of {len(self._folders)} tasks")
 
         try:
             self._together.each(self._download, look)
@@ -292,7 +313,7 @@ class _Batch:
 
     def _plan(self, task: Task) -> None:
         try:
-            plan = task.outputs.plan_download(self._folders[task], **self._how)
+            plan = outputs_of(task).plan_download(self._folders[task], **self._how)
         except InductivaWidgetsError as error:
             self._errors[task.id] = why_not(of_task(task, error))
         else:
@@ -300,7 +321,7 @@ class _Batch:
 
     def _download(self, task: Task) -> None:
         error: InductivaWidgetsError | None = None
-        download = task.outputs.start_download(
+        download = outputs_of(task).start_download(
             self._folders[task], connections=self._together.connections, **self._how
         )
         try:
@@ -318,7 +339,7 @@ class _Batch:
 
 
 def of_task(task: Task, error: InductivaWidgetsError) -> InductivaWidgetsError:
-    """No archive is told as what it means for the task."""
+    """A missing archive as what it means for the task; other errors as they are."""
     if isinstance(error, NotFoundError) and not error.missing:
         try:
             return outputs_missing(task)

@@ -1,4 +1,4 @@
-"""The ends of many tasks: followed together, told one by one."""
+"""The ends of many tasks: followed together, reported one by one."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ class Endings:
 
     @property
     def left(self) -> int:
-        """How many have not been told by `next` yet."""
+        """How many `next` has not returned yet."""
         return len(self._open)
 
     def next(self, timeout_s: float) -> Task | None:
@@ -101,7 +101,7 @@ class Endings:
         except queue.Empty:
             return None
         if self._open.pop(task.id, None) is None:
-            return None  # told before: two threads may have seen the end
+            return None  # returned before: two threads may have seen the end
         waiting = self._waitings[task.id]
         waiting.close()
         if waiting.error is not None:

@@ -1,8 +1,8 @@
-"""Details of ended tasks kept on this machine: what has ended does not change, so ask once.
+"""Details of ended tasks, cached on this machine: they do not change, so each is requested once.
 
 One small SQLite file for each account of a service, in the user's cache folder. It holds the
 stamps and commands of tasks; the key is in it as little as its address: its name is made of hashes.
-Everything in it can be asked for again, so a damaged file is set aside and a locked one not used.
+Everything in it can be requested again, so a damaged file is set aside and a locked one not used.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import msgspec
 from inductiva_widgets.api.models import StatusChange, TaskRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from typing_extensions import Self
 
@@ -36,6 +36,7 @@ NO_CACHE_VARIABLE = "INDUCTIVA_WIDGETS_NO_CACHE"  # 1: nothing is kept and nothi
 SCHEMA_VERSION = 1  # a file of another version is set aside
 LOCK_WAIT_S = 2.0
 AT_ONCE = 500  # ids a query; SQLite allows 999 and more
+BATCH = 100  # tasks between two commits: what an interruption costs at most
 
 
 class _Ended(msgspec.Struct, array_like=True):
@@ -62,16 +63,17 @@ def cache_dir() -> Path:
     """The user's cache folder of this package: `INDUCTIVA_WIDGETS_CACHE_DIR`, or the platform's."""
     import platformdirs
 
-    told = os.environ.get(CACHE_DIR_VARIABLE)
-    return Path(told or platformdirs.user_cache_dir("inductiva_widgets", appauthor=False))
+    chosen = os.environ.get(CACHE_DIR_VARIABLE)
+    return Path(chosen or platformdirs.user_cache_dir("inductiva_widgets", appauthor=False))
 
 
 class Kept:
-    """Ended tasks of one backend. For one thread; closes with its block."""
+    """Ended tasks of one backend. For one thread; written and closed with its block."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._database: sqlite3.Connection | None = None
+        self._batch: list[TaskRecord] = []
 
     @classmethod
     def of(cls, backend: Backend, folder: Path | None = None) -> Kept:
@@ -91,6 +93,10 @@ class Kept:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._write()
+        self._close()
+
+    def _close(self) -> None:
         if self._database is not None:
             self._database.close()
             self._database = None
@@ -113,13 +119,16 @@ class Kept:
             return {}
         return found
 
-    def keep(self, records: Iterable[TaskRecord]) -> None:
-        """Keeps those that have ended."""
-        rows = [
-            (record.task_id, msgspec.msgpack.encode(_ended(record)))
-            for record in records
-            if record.is_terminated
-        ]
+    def add(self, record: TaskRecord) -> None:
+        """Keeps a task, if it has ended."""
+        if record.is_terminated:
+            self._batch.append(record)
+            if len(self._batch) >= BATCH:
+                self._write()
+
+    def _write(self) -> None:
+        batch, self._batch = self._batch, []
+        rows = [(record.task_id, msgspec.msgpack.encode(_ended(record))) for record in batch]
         if self._database is None or not rows:
             return
         try:
@@ -150,7 +159,7 @@ class Kept:
 
     def _set_aside(self) -> None:
         """Puts a damaged file out of the way and begins a new one."""
-        self.__exit__()
+        self._close()
         aside = self._path.with_suffix(".damaged")
         with contextlib.suppress(OSError):
             self._path.replace(aside)

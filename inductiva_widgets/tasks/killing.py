@@ -39,7 +39,7 @@ CONFIRM_STEP_S = 0.5  # longest pause between two looks for confirmations
 
 @dataclass(frozen=True, slots=True)
 class TaskKill:
-    """What became of one task. True in a condition only when it is known to be killed.
+    """The outcome of one task. True in a condition only when it is known to be killed.
 
     Attributes:
         task_id: The task.
@@ -56,7 +56,7 @@ class TaskKill:
 
 
 class KillReport(ByTask[TaskKill]):
-    """What became of each task, by its id. `print()` sums it up and names what failed."""
+    """The outcome of each task, by its id. `print()` sums it up and names what failed."""
 
     @property
     def killed(self) -> list[str]:
@@ -65,7 +65,7 @@ class KillReport(ByTask[TaskKill]):
 
     @property
     def pending(self) -> list[str]:
-        """Ids of those whose end was asked for but not confirmed yet."""
+        """Ids of those whose end was requested but not confirmed yet."""
         return [i for i, one in self.items() if one.outcome is KillOutcome.PENDING]
 
     @property
@@ -102,10 +102,10 @@ def kill(
         backend: Of tasks given by id; the default backend when not given.
 
     Returns:
-        What became of each: `print()` says "4 of 5 killed; 1 already finished".
+        The outcome of each: `print()` says "4 of 5 killed; 1 already finished".
 
     Raises:
-        UserInputError: An argument cannot be meant; no request has left then.
+        UserInputError: An argument is invalid; nothing was sent.
     """
     check_timeout("wait_timeout", wait_timeout, none=ONLY_SENDS)
     chosen = chosen_tasks(tasks, backend)
@@ -121,7 +121,7 @@ def kill(
 def kill_each(
     tasks: Sequence[Task],
     wait_timeout: float | None,
-    tell: Callable[[str, Result], object] = lambda _task_id, _result: None,
+    report: Callable[[str, Result], object] = lambda _task_id, _result: None,
     *,
     is_ended: Callable[[str], bool] = lambda _: False,
     looks_first: bool = True,
@@ -131,8 +131,8 @@ def kill_each(
     Args:
         tasks: In the order in which they are begun.
         wait_timeout: Seconds for all confirmations; `None` waits for none.
-        tell: Told each result as it comes, one at a time, on any thread; not of those that are
-            still waited for.
+        report: Takes each result as it comes, one at a time, on any thread; pending ones only
+            after the wait.
         is_ended: Whether a task is known to have ended, apart from what its watcher knows.
         looks_first: Whether to ask for the status before; `False` for who just did.
 
@@ -147,14 +147,14 @@ def kill_each(
         with lock:
             done[task.id] = result
             if wait_timeout is None or result is not KillOutcome.PENDING:
-                tell(task.id, result)
+                report(task.id, result)
 
     spread(tasks, act, at_once=min(AT_ONCE, len(tasks)), look=_nothing, stop=_nothing)
     if wait_timeout is not None:
         pending = [task for task in tasks if done[task.id] is KillOutcome.PENDING]
         for task_id, result in _confirmed(pending, wait_timeout).items():
             done[task_id] = result
-            tell(task_id, result)
+            report(task_id, result)
     return {task.id: done[task.id] for task in tasks}
 
 
@@ -181,7 +181,7 @@ def _confirmed(tasks: Sequence[Task], wait_s: float) -> dict[str, KillOutcome]:
     with all_followed([*waits.values()]):
         for task_id, waiting in waits.items():
             found[task_id] = KillOutcome.PENDING
-            with contextlib.suppress(InductivaWidgetsError):  # nobody can tell
+            with contextlib.suppress(InductivaWidgetsError):  # its outcome stays unknown
                 if waiting.ended(until - time.monotonic()):
                     seen = waiting.seen
                     found[task_id] = outcome(seen.record.status if seen and seen.record else "")

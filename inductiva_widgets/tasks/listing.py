@@ -13,7 +13,7 @@ from inductiva_widgets.api.client import MAX_PAGE
 from inductiva_widgets.errors import UserInputError
 from inductiva_widgets.formats import text_table
 from inductiva_widgets.task import Task
-from inductiva_widgets.task.host import host
+from inductiva_widgets.task.host import views
 from inductiva_widgets.tasks import paging, rows
 from inductiva_widgets.tasks.choice import (
     Choice,
@@ -74,9 +74,9 @@ class TaskList(list[Task]):
         return TaskList(found, listed=self.listed, as_of=self.as_of)
 
     def to_dataframe(self) -> pd.DataFrame:
-        """The frame of `tasks.list` for these tasks, asked for now: one request each, 16 at a time.
+        """The frame of `tasks.list` for these tasks, as of now: one request each, 16 at a time.
 
-        Ids that cannot be had stand in `attrs["errors"]`.
+        Ids that are not available are in `attrs["errors"]`.
 
         Raises:
             UserInputError: The tasks run on several services.
@@ -118,7 +118,7 @@ class TaskList(list[Task]):
         return listed if is_older else seen.record
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:  # noqa: ANN401 - IPython's protocol
-        return host().list_bundle(self, **kwargs)
+        return views().list_bundle(self, **kwargs)
 
 
 def get(
@@ -139,7 +139,7 @@ def get(
         backend: Where to look; the default backend when not given.
 
     Raises:
-        UserInputError: `last_n` is no positive number, or the status is none that is known.
+        UserInputError: `last_n` is not a positive number, or the status is unknown.
     """
     chosen = backend or backends.default()
     records = fetch_records(chosen, last_n, status, project, unknown_status=unknown_status)
@@ -164,7 +164,7 @@ def frame(  # noqa: PLR0913 - one a way of choosing
     unknown_status: bool = False,
     backend: Backend | None = None,
 ) -> pd.DataFrame:
-    """The task history as a frame: one row a task, index `task_id`, newest first.
+    """The task history as a frame: one row per task, index `task_id`, newest first.
 
     Columns and dtypes are always the same. All stamps are UTC; what is not known is NaT or NA.
     `attrs` holds `as_of` (the service's clock), `query`, and where there were any `warnings` and
@@ -182,12 +182,12 @@ def frame(  # noqa: PLR0913 - one a way of choosing
         metadata: Whether the tasks' own notes become columns `metadata.<key>`; the list has them
             already, so this asks for nothing more.
         ids: Exactly these tasks, or those of a frame, in this order, by one request each, 16 at a
-            time; `last_n` does not matter then. Ids that cannot be had stand in `attrs["errors"]`.
+            time; `last_n` is ignored then. Ids that are not available are in `attrs["errors"]`.
         unknown_status: Whether `status` may be one that this package does not know.
         backend: Where to look; the default backend when not given.
 
     Raises:
-        UserInputError: An argument cannot be meant; no request has been sent.
+        UserInputError: An argument is invalid; nothing was sent.
     """
     choice = _choice(last_n, status, project, since, until, simulator, machine_type, unknown_status)
     if ids is not None and (status or project or choice.is_ours):
@@ -224,7 +224,7 @@ def _choice(  # noqa: PLR0913, PLR0917 - one a way of choosing
 
 
 def _ids(tasks: object) -> list[str]:
-    """Ids, each once; what no id can be is told with the row, by `errors`."""
+    """Ids, each once; invalid ones are reported in `errors`."""
     if not isinstance(tasks, Iterable):
         raise UserInputError(f"ids is a list of ids or tasks, not {type(tasks).__name__}.")
     named = several(tasks)
@@ -268,7 +268,7 @@ def _listed_frame(backend: Backend, choice: Choice, *, metadata: bool) -> pd.Dat
 
 
 class _Enough:
-    """Whether the pages so far hold all that is asked for; called with each page in order."""
+    """Whether the pages so far hold all that is requested; called with each page in order."""
 
     def __init__(self, choice: Choice) -> None:
         self._choice = choice

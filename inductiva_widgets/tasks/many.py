@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from inductiva_widgets.ending import check_timeout, failure
 from inductiva_widgets.errors import TaskFailedError, WaitTimeoutError
 from inductiva_widgets.formats import short_id
+from inductiva_widgets.task.files import outputs_of
 from inductiva_widgets.task.host import host
 from inductiva_widgets.tasks.chosen import chosen_tasks, named_tasks
 from inductiva_widgets.tasks.endings import Endings
@@ -31,7 +32,7 @@ def wait_all(
     raise_on_failure: bool = False,
     backend: Backend | None = None,
 ) -> list[str]:
-    """Waits until all tasks have ended; gives their statuses, in the order given.
+    """Waits until all tasks have ended; returns their statuses, in the order given.
 
     One poller follows all of them; a notebook shows one line for all meanwhile. Outages of the
     service are waited out. Ctrl-C stops the waiting only.
@@ -43,11 +44,11 @@ def wait_all(
         backend: Of tasks given by id; the default backend when not given.
 
     Raises:
-        WaitTimeoutError: Not all ended in time (a `TimeoutError`); they go on.
+        WaitTimeoutError: Not all ended in time (a `TimeoutError`); they continue.
         TaskFailedError: One ended badly, with `raise_on_failure`; it is about the first of them.
         NotFoundError: One is unknown; the others have ended by then.
         AuthenticationError: The key is refused, or for one task, when the others have ended.
-        UserInputError: An argument cannot be meant; no request has left then.
+        UserInputError: An argument is invalid; nothing was sent.
     """
     check_timeout("timeout", timeout)
     named = named_tasks(tasks, backend)
@@ -69,7 +70,7 @@ def wait_all(
 def as_completed(
     tasks: object, timeout: float | None = None, *, backend: Backend | None = None
 ) -> Iterator[Task]:
-    """Gives tasks as they end, each once: those that have ended already come first.
+    """Yields tasks as they end, each once; those that have ended already come first.
 
     One poller follows all of them. Outages of the service are waited out. Ctrl-C stops the waiting
     only.
@@ -80,10 +81,10 @@ def as_completed(
         backend: Of tasks given by id; the default backend when not given.
 
     Raises:
-        WaitTimeoutError: Not all ended in time (a `TimeoutError`); they go on.
+        WaitTimeoutError: Not all ended in time (a `TimeoutError`); they continue.
         NotFoundError: One is unknown; raised after all others were given.
         AuthenticationError: The key is refused, or for one task, after all others were given.
-        UserInputError: An argument cannot be meant; no request has left then.
+        UserInputError: An argument is invalid; nothing was sent.
     """
     check_timeout("timeout", timeout)
     return _as_completed(chosen_tasks(tasks, backend), _end(timeout), timeout)
@@ -136,7 +137,7 @@ def _raise_refused(endings: Endings) -> None:
 def _failure(bad: list[Task], total: int) -> TaskFailedError:
     """The bad end of the first, and which others there are."""
     first = bad[0]
-    why = failure(first.id, first.info, first.outputs)
+    why = failure(first.id, first.info, outputs_of(first))
     if len(bad) == 1:
         return why
     ids = ", ".join(short_id(task.id) for task in bad[1 : NAMED + 1])

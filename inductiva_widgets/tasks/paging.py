@@ -1,18 +1,19 @@
-"""The task list page by page: on several threads, each task once, however tasks come and go."""
+"""The task list page by page: on several threads, each task once, whatever changes meanwhile."""
 
 from __future__ import annotations
 
 import itertools
 import logging
 from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from inductiva_widgets.errors import BadPayloadError
+from inductiva_widgets.workers import DaemonPool, result_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from concurrent.futures import Future
 
 __all__ = ["PAGE_LIMIT", "Page", "read"]
 
@@ -27,7 +28,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
-    """One page: the ids on it, how many rows it had, and the total that it told."""
+    """One page: the ids on it, how many rows it had, and the total that it gave."""
 
     total: int
     ids: Sequence[str]
@@ -45,26 +46,23 @@ def read(
 ) -> list[Page[T]]:
     """Pages that together hold each task at least once, the newest first.
 
-    Tasks that arrive push others to the next page, and tasks that leave pull them back; the total
-    tells. Pages that told another total than the newest are read again.
+    New tasks push others to the next page, and removed ones pull them back, which shows in the
+    total. Pages with another total than the newest are read again.
 
     Args:
         ask: Fetches a page, by number from 1 and rows a page; called on several threads.
         per_page: Rows to ask for.
         wanted: How many tasks are enough; `None` for all.
-        stop: Told of each page in order; true: the pages after it do not matter.
+        stop: Called with each page in order; true: the pages after it do not matter.
         page_limit: Where a list is taken for endless.
 
     Raises:
         BadPayloadError: The list has no end.
     """
     reading = _Reading(ask, per_page, wanted, page_limit)
-    with ThreadPoolExecutor(THREADS, thread_name_prefix="inductiva-list") as pool:
-        try:
-            stopped = reading.forward(pool, stop)
-            older = reading.settle(pool, whole=wanted is None and not stopped)
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+    with DaemonPool(THREADS, "inductiva-list") as pool:
+        stopped = reading.forward(pool, stop)
+        older = reading.settle(pool, whole=wanted is None and not stopped)
     if not stopped:
         reading.complain(older)
     return [*reading.pages.values(), *older]
@@ -94,7 +92,7 @@ class _Reading(Generic[T]):
         self._answered[number] = next(self._answers)
         return page
 
-    def forward(self, pool: ThreadPoolExecutor, stop: Callable[[Page[T]], bool]) -> bool:
+    def forward(self, pool: DaemonPool, stop: Callable[[Page[T]], bool]) -> bool:
         """Reads on until the list ends or enough is there; whether it was stopped."""
         total: int | None = None
         for number, page in self._in_order(pool):
@@ -118,8 +116,8 @@ class _Reading(Generic[T]):
     def _has_enough(self) -> bool:
         return self._wanted is not None and len(self._seen) >= self._wanted
 
-    def _in_order(self, pool: ThreadPoolExecutor) -> Iterator[tuple[int, Page[T]]]:
-        """Pages by number; those that the first one promises are asked for ahead."""
+    def _in_order(self, pool: DaemonPool) -> Iterator[tuple[int, Page[T]]]:
+        """Pages by number; those that the first one promises are fetched ahead."""
         first = self._fetch(1)
         yield 1, first
         ahead: deque[Future[Page[T]]] = deque()
@@ -128,7 +126,7 @@ class _Reading(Generic[T]):
             while asked < min(max(number, promised), number + THREADS - 1):
                 asked += 1
                 ahead.append(pool.submit(self._fetch, asked))
-            yield number, ahead.popleft().result()
+            yield number, result_of(ahead.popleft())
 
     def _promised(self, first: Page[T]) -> int:
         """Pages that there are by the first one; 1 where its total is none that can be."""
@@ -139,8 +137,8 @@ class _Reading(Generic[T]):
         )
         return pages if 0 < pages <= self._page_limit else 1
 
-    def settle(self, pool: ThreadPoolExecutor, *, whole: bool) -> list[Page[T]]:
-        """Reads pages again until all tell the same total; what they said before if they never do.
+    def settle(self, pool: DaemonPool, *, whole: bool) -> list[Page[T]]:
+        """Reads pages again until all give the same total; returns older ones if they never do.
 
         `whole`: tasks that were pushed behind the last page are wanted as well.
         """
@@ -159,10 +157,10 @@ class _Reading(Generic[T]):
         return older
 
     def complain(self, older: list[Page[T]]) -> None:
-        """Says so when the service kept tasks back."""
+        """Logs a warning when the service returned fewer tasks than it counts."""
         everything = [*self.pages.values(), *older]
         found = len({task_id for page in everything for task_id in page.ids})
-        told = min(page.total for page in everything)
-        missing = (told if self._wanted is None else min(told, self._wanted)) - found
+        total = min(page.total for page in everything)
+        missing = (total if self._wanted is None else min(total, self._wanted)) - found
         if missing > 0:
-            log.warning("The list of tasks is incomplete: the service kept %d back.", missing)
+            log.warning("The list of tasks is incomplete: %d are missing.", missing)

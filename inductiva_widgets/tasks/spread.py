@@ -1,4 +1,4 @@
-"""One piece of work for each of many tasks: a few at a time, and all ended when it ends."""
+"""One function called for each of many tasks: a few at a time, all stopped together."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def spread(
 
     Args:
         items: In the order in which they are begun.
-        act: Tells of failures by itself; what it raises ends everything and is raised here.
+        act: Notes failures by itself; what it raises ends everything and is raised here.
         at_once: Number of threads.
         look: Called on this thread about ten times a second, and once at the end.
         stop: Called when something is raised here, Ctrl-C as well: ends what `act` waits for.

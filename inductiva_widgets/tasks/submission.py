@@ -1,8 +1,8 @@
-"""A task sent: described, checked, rehearsed or submitted."""
+"""Submitting a task: checked, rehearsed or sent."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal, overload
 
 from inductiva_widgets import backend as backends
 from inductiva_widgets.submit import (
@@ -20,9 +20,34 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Mapping, Sequence
 
+    from typing_extensions import Unpack
+
     from inductiva_widgets.backend import Backend
+    from inductiva_widgets.submit import DryRun, Options
 
 __all__ = ["submit"]
+
+
+@overload
+def submit(
+    commands: Sequence[Command],
+    input_dir: str | os.PathLike[str] | None = ...,
+    *,
+    dry_run: Literal[False] = ...,
+    backend: Backend | None = ...,
+    **options: Unpack[Options],
+) -> Task: ...
+
+
+@overload
+def submit(
+    commands: Sequence[Command],
+    input_dir: str | os.PathLike[str] | None = ...,
+    *,
+    dry_run: Literal[True],
+    backend: Backend | None = ...,
+    **options: Unpack[Options],
+) -> DryRun: ...
 
 
 def submit(  # noqa: PLR0913 - the fields of a task, all by name
@@ -39,7 +64,7 @@ def submit(  # noqa: PLR0913 - the fields of a task, all by name
     metadata: Mapping[str, str] | None = None,
     dry_run: bool = False,
     backend: Backend | None = None,
-) -> Any:  # noqa: ANN401 - Task, or DryRun with dry_run
+) -> Task | DryRun:
     """Submits a task and returns it.
 
     Args:
@@ -54,12 +79,12 @@ def submit(  # noqa: PLR0913 - the fields of a task, all by name
         input_resources: Remote files to add to the inputs.
         resubmit_on_preemption: Whether a task that lost its machine starts again.
         metadata: Notes to keep with the task.
-        dry_run: Sends nothing; returns a `DryRun` that tells what would be sent and where, what
+        dry_run: Sends nothing; returns a `DryRun`: what would be sent and where, what
             an hour of it costs, and what would not run on a remote machine.
         backend: Where to run; the default backend when not given.
 
     Raises:
-        UserInputError: A command, the folder or the group is missing or cannot work.
+        UserInputError: A command, the folder or the group is missing or invalid.
     """
     chosen = backend or backends.default()
     description = Description(

@@ -309,10 +309,10 @@ DEVIATIONS: dict[Difference, str] = {
     ): "a class of an older client shone through; the status is the text inside it",
     Difference(
         MANAGE, "task.kill()", "nothing", "a `KillOutcome`"
-    ): "tells whether the task is dead, dying, or had ended before; a script sees nothing of it",
+    ): "says whether the task is killed, being killed, or had already ended; nothing is printed",
     Difference(
         MANAGE, "with task.sync_context():", "nothing", "HH:MM:SS  Killed"
-    ): "`wait()` tells each new status in a terminal, so that a long wait is seen to live",
+    ): "`wait()` prints each new status in a terminal, so that a long wait shows progress",
     Difference(
         MANAGEMENT,
         "print(status)",

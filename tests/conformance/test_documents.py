@@ -32,6 +32,7 @@ import inductiva_widgets as iw
 from inductiva_widgets import backend as backends
 from inductiva_widgets.api.models import STATUSES
 from inductiva_widgets.outputs.files import OutputFiles
+from inductiva_widgets.task.files import download_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -449,7 +450,7 @@ def test_tasks_of_earlier_sessions_come_back(read):
     assert len(names["not_started_tasks"]) == 2
     for task in names["successful_tasks"]:
         for one in task.get_output_files_info().contents:
-            assert (task.output_dir() / one.name).stat().st_size == one.size
+            assert (download_folder(task) / one.name).stat().st_size == one.size
 
 
 def test_the_frame_holds_what_the_printed_list_shows(read):

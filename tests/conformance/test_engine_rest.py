@@ -77,7 +77,9 @@ def test_what_cannot_be_fetched_whole_is_not_stored(engine, elsewhere, answer):
     assert stored(engine, "/") == {}
 
 
-@pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://127.0.0.1/x", "http:///x", "x", ""])
+@pytest.mark.parametrize(
+    "url", ["file:///etc/passwd", "ftp://127.0.0.1/x", "http:///x", "http://[::1", "x", ""]
+)
 def test_only_web_addresses_are_fetched(engine, url):
     assert fetch(engine, url)[0] == 400
 

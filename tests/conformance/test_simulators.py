@@ -80,7 +80,7 @@ def test_a_simulator_of_this_machine_runs(kind, result, front, backend, by_them)
     task = by_us(kind, backend) if front == "ours" else by_them(kind)
 
     assert task.wait(timeout=60) == "success"
-    assert task.outputs.files()[result].size > 0
+    assert task.get_output()[result].size > 0
 
 
 def test_a_package_that_is_missing_is_named(backend):

@@ -35,6 +35,7 @@ from inductiva_widgets.backend import Backend
 from inductiva_widgets.errors import InductivaWidgetsError
 from inductiva_widgets.service.dispatch import Service
 from inductiva_widgets.service.packing import encode_frame
+from inductiva_widgets.task.files import outputs_of
 
 KEY = "canary-key.0123456789_abcdefghij"
 SIGNATURE = "canarysignature0123456789"
@@ -136,7 +137,7 @@ def test_on_the_engine_nothing_holds_the_key_or_a_signature(
         iw.history.to_csv(frame, tmp_path / "tasks.csv")
         frame.to_pickle(tmp_path / "tasks.pickle")
         monitor, table = iw.TaskMonitor(task), iw.TaskTable(listed)
-        things = [task, task.info, task.outputs, task.get_output(), task.get_output_info()]
+        things = [task, task.info, outputs_of(task), task.get_output(), task.get_output_info()]
         things += [download, download.progress, backend, backend.config, backend.client]
         things += [backend.config.key, backend.client.links, listed, frame, frame.attrs]
         things += [monitor.get_state(), table.get_state(), iw.config()]
@@ -240,7 +241,7 @@ def test_no_failure_of_the_storage_tells_a_signature(logged, tmp_path, answer):
         )
         settings = Config(server.url, ApiKey(KEY), "a test", tmp_path)
         with contextlib.closing(Backend(settings, timeouts=Timeouts(2, 2))) as backend:
-            outputs = iw.Task("abc", backend=backend).outputs
+            outputs = outputs_of(iw.Task("abc", backend=backend))
             outputs._retry = RetryPolicy(tries=2, first_pause_s=0.001, longest_pause_s=0.001)
             download = outputs.start_download(tmp_path / "out")
             with pytest.raises(InductivaWidgetsError) as caught:

@@ -160,6 +160,30 @@ def test_while_it_lists(child, service):
     check(listing)
 
 
+@pytest.mark.fault(5)
+def test_while_it_reads_the_other_pages(child, service):
+    first = {
+        "total_size": 5000,
+        "tasks": [{**service.task, "task_id": f"t{i}"} for i in range(500)],
+    }
+    answer = service.route
+    service.route = lambda asked: ok(first) if "page=1&" in asked.path else answer(asked)
+    service.silent = ("/tasks",)
+    listing = child(service.url, "iw.tasks.list(last_n=None)")
+    listing.reached(asked(service, "/tasks?page=", 9))
+
+    check(listing)
+
+
+@pytest.mark.fault(5)
+def test_while_it_asks_for_histories(child, service):
+    service.silent = ("/tasks",)
+    asking = child(service.url, "iw.tasks.timeline([f't{i}' for i in range(40)])")
+    asking.reached(asked(service, "/tasks/t", 16))
+
+    check(asking)
+
+
 @pytest.mark.fault(5, 66)
 def test_while_it_fetches_a_range(child, service):
     with contextlib.closing(

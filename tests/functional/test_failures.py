@@ -30,7 +30,7 @@ RUNS = {
     "time-limit": ({}, "sleep 60", {"time_to_live_seconds": 0.2}),
 }
 SENTENCES = {
-    "diverged": "python run.py diverged: its values are no numbers any more (NaN).",
+    "diverged": "python run.py diverged: its values are no longer numbers (NaN).",
     "library": "python run.py could not run: the library libnosuchsolver.so.3 is missing.",
     "input": "python run.py could not read its input.",
     "crash": "python run.py crashed (segmentation fault).",

@@ -29,6 +29,7 @@ from inductiva_widgets.errors import (
     UserInputError,
 )
 from inductiva_widgets.formats import counted
+from inductiva_widgets.task.files import download_folder
 from inductiva_widgets.tasks import Task
 from inductiva_widgets.watch import KEY_LOOK_S
 
@@ -199,12 +200,12 @@ def test_fault_76_a_list_that_ends_early_is_called_incomplete(
     service.route = page
 
     assert [task.id for task in tasks.get(last_n=None, backend=backend)] == ["f", "e"]
-    assert "incomplete: the service kept 2 back" in caplog.text
+    assert "incomplete: 2 are missing" in caplog.text
 
 
 @pytest.mark.fault(96)
 def test_fault_96_blanks_of_a_folder_name_are_kept_as_given(backend):
-    assert Task(ID, backend=backend).output_dir("out ").name == "out "
+    assert download_folder(Task(ID, backend=backend), "out ").name == "out "
 
 
 @pytest.mark.fault(76)

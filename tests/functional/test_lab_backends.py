@@ -377,6 +377,13 @@ def test_marks_of_accounts_outlive_the_server_and_are_of_no_use_elsewhere(tmp_pa
     assert stat.S_IMODE((tmp_path / "mine" / "salt").stat().st_mode) == 0o600
 
 
+def test_a_salt_that_was_cut_is_made_anew_once(tmp_path):
+    (tmp_path / "salt").write_bytes(b"cut")
+    config = Config(DEFAULT_URL, ApiKey("a"), "a test", tmp_path)
+
+    assert AccountMarks(tmp_path).of(config) == AccountMarks(tmp_path).of(config)
+
+
 def test_marks_work_without_a_folder_to_write_to(tmp_path):
     (tmp_path / "file").touch()
     marks = AccountMarks(tmp_path / "file")

@@ -364,6 +364,15 @@ def test_no_name_leads_out_of_the_task(start, name):
         running.task.tail(name)
 
 
+def test_a_bad_name_among_several_leaves_none_followed(start, backend):
+    running = start()
+
+    with pytest.raises(UserInputError):
+        running.task.tail_files(["stdout.txt", "stderr.txt", ""], follow=True)
+
+    wait_until(lambda: not backend.live._followers)
+
+
 def test_bad_arguments_are_refused_before_any_request(backend):
     task = Task(TASK, backend=backend)
 

@@ -34,6 +34,7 @@ from inductiva_widgets.formats import safe_text
 from inductiva_widgets.outputs.listing import check_filenames
 from inductiva_widgets.service.dispatch import Service
 from inductiva_widgets.task import Task
+from inductiva_widgets.task.files import outputs_of
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux",
@@ -133,7 +134,7 @@ def by_view(setting: Setting, names: list[str] | None) -> Outcome:
     with contextlib.closing(Service(setting.backend)) as service:
         try:
             meta, _ = service.call("outputs.list", {"task_id": ID})
-            listing = Task(ID, backend=setting.backend).outputs.directory()
+            listing = outputs_of(Task(ID, backend=setting.backend)).directory()
             service.subscribe(f"task/{ID}", told.put)
             buffers = []
             if names is not None:

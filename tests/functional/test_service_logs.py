@@ -12,6 +12,7 @@ import pytest
 
 from inductiva_widgets import errors
 from inductiva_widgets.outputs.remote import RemoteArchive
+from inductiva_widgets.service import log_text
 from inductiva_widgets.service import logs as logs_module
 
 SOLVE = """
@@ -178,14 +179,43 @@ def test_a_binary_log_comes_as_it_is(service, engine):
     assert part["exit_code"] == 0
 
 
+@pytest.fixture
+def little_room(service, monkeypatch):
+    """Logs of which little is kept."""
+    texts = service._plain["logs.open"].__self__._texts
+    texts.clear()
+    monkeypatch.setattr(logs_module, "HEAD_BYTES", 40_000)
+    monkeypatch.setattr(logs_module, "TAIL_BYTES", 60_000)
+    monkeypatch.setattr(logs_module, "PIECE_BYTES", 5_000)
+    monkeypatch.setattr(log_text, "CHUNK_BYTES", 5_000)
+    yield
+    texts.clear()
+
+
+@pytest.mark.usefixtures("little_room")
+def test_of_a_long_log_its_beginning_and_its_end_are_there(service, engine, failed):
+    result, logs = opened(service, failed)
+    out = logs["stdout.txt"]
+    part = out["parts"][1]
+    blocks = list(zip(part["blocks"][::3], part["blocks"][1::3], part["blocks"][2::3], strict=True))
+    lines = engine.output(failed).splitlines()
+    begin = next(i for i, line in enumerate(lines) if line.startswith("Time = 0 "))
+
+    assert 100_000 <= out["read"] < 120_000 < out["size"]
+    assert [size < 0 for _, size, _ in blocks].count(True) == 1
+    assert part["lines"] == sum(count for _, _, count in blocks) == 20_000
+    last = blocks[-1]
+    text = read(service, result, "stdout.txt", last[0], last[1]).decode()
+    assert text.splitlines() == lines[begin + 20_000 - last[2] : begin + 20_000]
+    meta, (buffer,) = service.call("logs.search", {**_names(result), "query": "Time = 19999 "})
+    assert struct.unpack(f"<{meta['count']}d", buffer) == (part["line"] + 19_999,)
+
+
 @pytest.mark.fault(106)
+@pytest.mark.usefixtures("little_room")
 def test_a_log_beyond_the_limit_is_told_as_cut(service, failed, monkeypatch):
     monkeypatch.setattr(logs_module, "LONGEST_LOG_BYTES", 100_000)
-    service._plain["logs.open"].__self__._texts.clear()
-    try:
-        _, logs = opened(service, failed)
-    finally:
-        service._plain["logs.open"].__self__._texts.clear()
+    _, logs = opened(service, failed)
 
     assert logs["stdout.txt"]["read"] == 100_000 < logs["stdout.txt"]["size"]
 

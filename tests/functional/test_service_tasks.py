@@ -15,6 +15,7 @@ from inductiva_widgets.api.config import normalise_url
 from inductiva_widgets.service import bulk
 from inductiva_widgets.service.dispatch import Service
 from inductiva_widgets.service.protocol import TASK_COLUMNS, TaskSummary
+from inductiva_widgets.tasks import downloading
 
 MAKE = "import os\nos.mkdir('vtk')\nopen('vtk/a.vtk', 'w').write('x' * 9000)\n"
 UNKNOWN = "nosuchtasknosuchtasknosuch"
@@ -232,7 +233,7 @@ def test_views_of_a_server_are_told_its_folder_by_name_only(backend, finished, t
 
 def test_a_cancelled_batch_begins_no_further_task(service, finished, monkeypatch):
     begun = []
-    monkeypatch.setattr(bulk, "DOWNLOADS_AT_ONCE", 1)
+    monkeypatch.setattr(downloading, "AT_ONCE", 1)
     deliver = bulk._Batch._deliver
 
     def noted(batch, task):

@@ -11,6 +11,7 @@ from support import backend_at
 
 from inductiva_widgets import tasks
 from inductiva_widgets.errors import NotFoundError, OutputsNotReadyError, UserInputError
+from inductiva_widgets.task.files import outputs_of
 from inductiva_widgets.tasks import Task
 
 RUN = """
@@ -97,7 +98,7 @@ def test_outputs_are_rehearsed_then_fetched_then_there(done, tmp_path):
     plan = done.download_outputs(["fall.csv"], dry_run=True)
     assert (plan.names, plan.bytes) == (
         ["fall.csv"],
-        len((done.outputs.files()["fall.csv"]).bytes()),
+        len((outputs_of(done).files()["fall.csv"]).bytes()),
     )
     assert not (tmp_path / "out").exists()
 

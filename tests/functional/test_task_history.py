@@ -18,7 +18,7 @@ from inductiva_widgets import tasks
 from inductiva_widgets.errors import (
     AuthenticationError,
     BadPayloadError,
-    NotFoundError,
+    OutputsNotReadyError,
     UserInputError,
 )
 from inductiva_widgets.tasks import Task, listing, paging
@@ -500,6 +500,17 @@ def test_a_task_that_ran_again_since_it_was_kept_is_asked_for(service, backend):
     assert ends.max() == pd.Timestamp("2030-06-16T18:20:38Z")
 
 
+def test_a_kept_task_whose_end_the_list_does_not_give_is_asked_for(service, backend):
+    service.has(2)
+    tasks.timeline(["t0", "t1"], backend=backend)
+    service.tasks[0]["end_time"] = None
+
+    tasks.timeline(tasks.list(backend=backend), backend=backend)
+
+    assert details(service).count("GET /tasks/t1") == 2
+    assert details(service).count("GET /tasks/t0") == 1
+
+
 def test_nothing_is_kept_when_nobody_wants_it(service, backend, tmp_path, monkeypatch):
     service.has(1)
 
@@ -513,7 +524,7 @@ def test_nothing_is_kept_when_nobody_wants_it(service, backend, tmp_path, monkey
 
 def test_an_interrupted_timeline_goes_on_where_it_stopped(service, backend, monkeypatch):
     service.has(30)
-    monkeypatch.setattr(tasks.details, "BATCH", 1)
+    monkeypatch.setattr(tasks.kept, "BATCH", 1)
     monkeypatch.setattr(tasks.details, "THREADS", 1)
     service.answers["t20"] = refusal(401, "the key is refused for a while")
 
@@ -639,7 +650,7 @@ def test_metrics_are_those_of_the_tasks_machine(engine, tmp_path):
 def test_metrics_of_a_task_without_outputs_are_an_error(service, backend):
     service.has(1)
 
-    with pytest.raises(NotFoundError):
+    with pytest.raises(OutputsNotReadyError, match="without output files"):
         tasks.metrics("t0", backend=backend)
 
 

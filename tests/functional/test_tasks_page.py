@@ -27,7 +27,7 @@ def place(engine, tmp_path, monkeypatch):
     (tmp_path / "case").mkdir()
     (tmp_path / "case" / "drag.py").write_text(DRAG)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("inductiva_widgets.notebook.display.say", lambda _: None)
+    monkeypatch.setattr("inductiva_widgets.notebook.waiting.say", lambda _: None)
     monkeypatch.setenv("INDUCTIVA_WIDGETS_CACHE_DIR", str(tmp_path / "cache"))
     with contextlib.closing(
         backend_at(engine.url, engine.key, tmp_path / "out", is_local=True)

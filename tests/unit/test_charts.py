@@ -15,8 +15,9 @@ from test_history import NOW, RUNNING, record
 
 from inductiva_widgets import history
 from inductiva_widgets.errors import UserInputError
-from inductiva_widgets.history import charts, timeline_frame
+from inductiva_widgets.history import charts
 from inductiva_widgets.history.frames import chunk_of, join
+from inductiva_widgets.history.timeline import timeline_frame
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -176,14 +177,14 @@ def test_costs_are_summed_and_tasks_without_one_counted_beside():
     assert widths == pytest.approx([2.2, 2.1, 1.8, 0.0])
     labels = [text.get_text() for text in ax.texts]
     assert labels[:2] == ["2.20 (4 tasks)", "2.10 (4 tasks, 1 without a cost)"]
-    assert any("no cost told, 1 task" in label for label in labels)
+    assert any("no cost known, 1 task" in label for label in labels)
     assert ax.get_xlabel() == "cost (USD)"
 
 
 def test_without_any_cost_the_chart_says_so():
     ax = history.cost_by(frame().assign(cost=pd.array([pd.NA] * 13, "Float64"), currency=None))
 
-    assert ax.get_xlabel() == "no cost is told"
+    assert ax.get_xlabel() == "no costs known"
     assert len(ax.get_xticks()) == 0
 
 

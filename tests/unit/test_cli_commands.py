@@ -428,6 +428,9 @@ def test_a_bad_id_is_wrong_usage_and_no_request_leaves(run, server, command, tas
     assert server.asked == []
 
 
+PLACE = ["--machine-group", "g", "--container-image", "i"]
+
+
 @pytest.mark.parametrize(
     "words",
     [
@@ -449,6 +452,32 @@ def test_a_bad_id_is_wrong_usage_and_no_request_leaves(run, server, command, tas
         ["tasks", "download", ID, "../x"],
         ["tasks", "download", ID, "a.txt", "--zip"],
         ["tasks", "resubmit", ID, "--time-to-live", "soon"],
+        [
+            *[
+                "tasks",
+                "submit",
+                "true",
+                "--machine-group",
+                "g",
+                "--container-image",
+                "i",
+                "--time-to-live",
+                "0",
+            ]
+        ],
+        [
+            *[
+                "tasks",
+                "submit",
+                "true",
+                "--machine-group",
+                "g",
+                "--container-image",
+                "i",
+                "--input-dir",
+            ],
+            "",
+        ],
     ],
 )
 def test_wrong_usage_ends_with_2_and_no_request(run, server, words):

@@ -339,6 +339,14 @@ def test_the_output_folder_comes_from_argument_environment_or_default(home, monk
     assert config.load(key="a", output_dir=Path("here")).output_dir == Path("here")
 
 
+@pytest.mark.parametrize("empty", ["", " "])
+def test_an_empty_folder_or_address_is_refused(empty):
+    with pytest.raises(ConfigurationError, match="empty"):
+        config.load(key="a", output_dir=empty)
+    with pytest.raises(ConfigurationError, match="empty"):
+        backends.connect(key="a", url=empty)
+
+
 # -- connecting ----------------------------------------------------------------------------------
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from waiting import wait_until
 
 from inductiva_widgets.api.config import ApiKey, Config
 from inductiva_widgets.api.credentials import Credentials
@@ -296,6 +297,23 @@ def test_the_list_goes_on_by_itself_with_another_key(backend):
     assert pauses == [1, 5, 1]
     assert told[-1]["tasks"][0]["status"] == "success"
     assert told[-1]["tasks"][0]["stale"] is None
+
+
+def test_a_fault_of_our_own_does_not_end_the_following(backend, caplog):
+    looks, broken = [], threading.Event()
+
+    def take(page):
+        looks.append(page)
+        if len(looks) == 1:
+            broken.set()
+            raise ZeroDivisionError
+
+    feed = TaskListFeed(backend, lambda _: None, take)
+    assert broken.wait(10)
+    wait_until(lambda: feed.wake() or len(looks) > 1)
+    feed.close()
+
+    assert "fault of this package" in caplog.text
 
 
 def test_the_list_topic_serves_late_listeners_and_ends_with_the_last(hub):

@@ -24,7 +24,7 @@ from inductiva_widgets.api.models import (
     TaskRecord,
 )
 from inductiva_widgets.causes import cause_of
-from inductiva_widgets.ending import LOG_TAIL_LINES
+from inductiva_widgets.ending import LOG_TAIL_LINES, LastWords, explained
 from inductiva_widgets.formats import iso
 from inductiva_widgets.phases import phases
 from inductiva_widgets.service.protocol import BackendName, LogEnd, TaskFailure
@@ -210,13 +210,15 @@ def told(end: End) -> dict:
     """What the commands of views answer."""
     record = record_of(end)
     now = CREATED + dt.timedelta(hours=2)
-    tail = LogEnd(end.file, list(end.lines), end.total) if end.lines else None
+    text = "\n".join(end.lines)
+    words = LastWords(end.file, list(end.lines), end.total, text) if end.lines else None
+    tail = LogEnd(words.file, words.lines, words.total) if words else None
     task = SimpleNamespace(id=record.task_id, is_terminal=lambda: True, info=record)
     return {
         "task": record_summary(BACKEND, record, (now, now)),
         "phases": [msgspec.to_builtins(phase) for phase in phases(record, now)],
         "cause": cause_of(record),
-        "failure": TaskFailure(cause_of(record, "\n".join(end.lines)), tail),
+        "failure": TaskFailure(explained(record, words), tail),
         "outputs_error": None if end.has_files else service_error(outputs_missing(task)),
     }
 
@@ -235,6 +237,8 @@ def test_each_end_has_a_sentence_a_step_and_few_lines(name):
 
     assert cause["sentence"].endswith(".")
     assert cause["step"]
+    assert tail is not None or "log" not in cause["step"]
+    assert tail is None or cause["detail"] not in tail["lines"]
     assert tail is None or 0 < len(tail["lines"]) <= LOG_TAIL_LINES
 
 

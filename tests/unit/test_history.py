@@ -16,8 +16,9 @@ from test_models import FIELDS, TASK, json_values
 from inductiva_widgets import history
 from inductiva_widgets.api.models import STATUSES, TaskRecord, decode
 from inductiva_widgets.errors import UserInputError
-from inductiva_widgets.history import metrics_frame, task_frame, timeline_frame
-from inductiva_widgets.history.frames import chunk_of, join
+from inductiva_widgets.history.frames import chunk_of, join, task_frame
+from inductiva_widgets.history.metrics import metrics_frame
+from inductiva_widgets.history.timeline import timeline_frame
 from inductiva_widgets.phases import KINDS
 
 NOW = dt.datetime(2025, 6, 16, 18, 30, tzinfo=dt.timezone.utc)

@@ -104,7 +104,7 @@ def backend(live):
 def logs(backend, monkeypatch):
     monkeypatch.setattr(live_logs, "PAUSE_S", 0.01)
     monkeypatch.setattr(live_logs, "PROGRESS_PAUSE_S", 0.0)
-    monkeypatch.setattr(live_logs.Task, "inputs", SimpleNamespace(files=dict))
+    monkeypatch.setattr(live_logs, "inputs_of", lambda _: SimpleNamespace(files=dict))
     hub = EventHub(backend)
     with contextlib.closing(LiveLogs(backend, lambda work: work(), hub.deliver)) as made:
         yield made
@@ -132,6 +132,25 @@ def test_lines_come_in_order_with_the_log_that_they_are_of(logs, live):
         ("stdout.txt", 2, "three"),
     ]
     assert heard.state == "following"
+
+
+def test_a_fault_in_one_feed_leaves_the_delivery_of_others_alive(logs, live, monkeypatch, caplog):
+    news, broken = live_logs._Feed.news, threading.Event()
+
+    def fail_once(feed):
+        if not broken.is_set():
+            broken.set()
+            raise ZeroDivisionError
+        return news(feed)
+
+    monkeypatch.setattr(live_logs._Feed, "news", fail_once)
+    heard = Heard()
+    logs.subscribe("logs/t1", heard)
+    assert broken.wait(DEADLINE_S)
+    live.write("after the fault")
+    heard.until(lambda view: "after the fault" in view.text)
+
+    assert "fault of this package" in caplog.text
 
 
 def test_a_listener_that_is_behind_gets_the_newest_and_can_tell_what_it_missed(logs, live):
@@ -208,6 +227,43 @@ def test_why_a_log_cannot_be_followed_is_told_and_asking_again_tries_again(logs,
     assert heard.told[-1]["feed"] != heard.told[0]["feed"]
 
 
+def test_following_anew_leaves_nothing_of_the_first_try_open(logs, live):
+    heard = Heard()
+    first = logs.subscribe("logs/t1#a", heard)
+    live.end(LiveUnavailableError("No answer."))
+    heard.until(lambda view: view.state == "unavailable")
+    assert live.closed == []
+
+    again = Heard()
+    second = logs.subscribe("logs/t1#b", again)
+    assert sorted(live.closed) == ["stderr.txt", "stdout.txt"]
+    live.write("a line", name="stderr.txt")
+    again.until(lambda view: "a line" in view.text)
+    for listener in (first, second):
+        listener.close()
+
+    assert sorted(live.closed) == ["stderr.txt", "stderr.txt", "stdout.txt", "stdout.txt"]
+
+
+def test_a_try_that_is_overtaken_by_another_is_closed(logs, live, monkeypatch):
+    follow, names, seconds = live.follow, [], []
+
+    def slow(task_id, name, **options):
+        following = follow(task_id, name, **options)
+        names.append(name)
+        if names == ["stdout.txt"]:
+            live.end(LiveUnavailableError("No answer."))
+            seconds.append(logs.subscribe("logs/t1#b", Heard()))
+        return following
+
+    monkeypatch.setattr(live, "follow", slow)
+    first = logs.subscribe("logs/t1#a", Heard())
+    for listener in (first, *seconds):
+        listener.close()
+
+    assert live.closed.count("stdout.txt") == 2
+
+
 def test_a_missing_stderr_is_no_fault_of_the_log(logs, live):
     heard = Heard()
     logs.subscribe("logs/t1", heard)
@@ -254,7 +310,7 @@ def test_the_progress_alone_follows_one_log_and_tells_it_once(logs, live):
 )
 def test_the_end_is_looked_up_in_inputs_that_leave_no_doubt(logs, live, monkeypatch, files, end):
     inputs = {name: SimpleNamespace(head=lambda _, text=text: text) for name, text in files.items()}
-    monkeypatch.setattr(live_logs.Task, "inputs", SimpleNamespace(files=lambda: inputs))
+    monkeypatch.setattr(live_logs, "inputs_of", lambda _: SimpleNamespace(files=lambda: inputs))
     heard = Heard()
     logs.subscribe("progress/t1", heard)
     live.write("Time = 0.25")
@@ -277,7 +333,7 @@ def test_inputs_that_cannot_be_read_leave_the_end_unknown(logs, live, monkeypatc
 
 
 def test_only_names_of_a_patterns_inputs_tell_its_end():
-    assert not Pattern("mine", "(.)", "s").tells_end("anything")
+    assert not Pattern("mine", "(.)", "s").is_end_in("anything")
 
 
 # -- files and machine -------------------------------------------------------------------------
@@ -342,6 +398,14 @@ def test_top_is_read_busiest_first():
     assert told.memory_used_bytes == round(807.7 * 2**20)
 
 
-@pytest.mark.parametrize("text", ["", "no top here", "PID USER\n1 me\n", TOP[:200], "\0" * 1000])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "no top here", "PID USER\n1 me\n", TOP[:200], "\0" * 1000),
+        "load average: 1.2.3, ..., 4\n%Cpu(s): ... id\nMiB Mem : . total, .. used",
+        TOP[TOP.index("PID") :].partition("\n")[0]
+        + "\n 1 me 20 0 1 2 3 S nan 0.0 0:00.01 x\n 2 me 20 0 1 2 3 S 0.0 inf 0:00.01 x",
+    ],
+)
 def test_whatever_top_says_is_read_as_far_as_it_goes(text):
     assert read_top("t1", text, "").processes == []

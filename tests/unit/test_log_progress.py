@@ -61,8 +61,8 @@ def test_inputs_of_real_solvers_tell_how_far_they_will_go(name, simulator, end):
     (pattern,) = [each for each in patterns() if each.name == simulator]
 
     assert pattern.end_in_inputs[1](log(name)) == END_OF[simulator](log(name)) == end
-    assert pattern.tells_end({"controlDict": "case/system/controlDict"}.get(name, name))
-    assert not pattern.tells_end("README.md")
+    assert pattern.is_end_in({"controlDict": "case/system/controlDict"}.get(name, name))
+    assert not pattern.is_end_in("README.md")
 
 
 @pytest.mark.parametrize("name", ["openfoam.txt", "lammps.txt", "swmm.txt"])
@@ -180,6 +180,18 @@ def test_a_pattern_that_cannot_work_is_refused(table, value):
         add_pattern(Pattern("mine", value, "steps"))
 
     assert patterns() == before
+
+
+def test_an_end_without_a_group_is_refused(table):
+    with pytest.raises(UserInputError, match="end_in_log"):
+        add_pattern(Pattern("mine", r"step (\d+)", "steps", end_in_log="the end"))
+
+
+def test_a_group_that_took_no_part_is_no_number(table):
+    add_pattern(Pattern("mine", r"step (\d+)|no step", "steps", end_in_log=r"of (\d+)|endless"))
+
+    assert read("step 1\nno step\n") is None
+    assert read("endless\nstep 3\n").end is None
 
 
 def test_ten_megabytes_are_read_at_once():

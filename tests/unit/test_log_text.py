@@ -21,10 +21,11 @@ def framed(command, text):
     )
 
 
-def read(text, limit=EVERYTHING, piece=None):
+def read(text, limit=EVERYTHING, piece=None, head=EVERYTHING, tail=0):
     content = text.encode() if isinstance(text, str) else text
     piece = piece or max(1, len(content))
-    return LogText((content[i : i + piece] for i in range(0, len(content), piece)), limit)
+    pieces = (content[i : i + piece] for i in range(0, len(content), piece))
+    return LogText(pieces, limit, head, tail)
 
 
 def blocks(part):
@@ -82,6 +83,112 @@ def test_an_unfinished_frame_and_an_empty_log_are_no_fault():
     assert read("").read(0, 10) == b""
 
 
+# -- the middle of a long log ------------------------------------------------------------------
+
+
+@pytest.fixture
+def short_chunks(monkeypatch):
+    monkeypatch.setattr(log_text, "CHUNK_BYTES", 1000)
+
+
+def kept_of(part):
+    return [size > 0 for _, size, _ in blocks(part)]
+
+
+@pytest.mark.usefixtures("short_chunks")
+def test_of_a_long_log_both_ends_are_kept_with_their_places_and_numbers():
+    rows = [f"row {i} of a long log\n" for i in range(20_000)]
+    text = "".join(rows)
+    log = read(text, piece=500, head=30_000, tail=50_000)
+    (part,) = log.parts
+
+    assert (log.size, log.lines, part.lines) == (len(text), 20_000, 20_000)
+    assert 80_000 <= log.kept < 84_000
+    (gap,) = (block for block in blocks(part) if block[1] < 0)
+    assert -gap[1] == len(text) - log.kept
+    line = part.line
+    for offset, size, lines in blocks(part):
+        here = "".join(rows[line : line + lines])
+        assert offset == len("".join(rows[:line]))
+        assert abs(size) == len(here)
+        assert log.read(offset, len(here)) == (here.encode() if size > 0 else b"")
+        line += lines
+    assert line == 20_000
+    assert log.read(gap[0] - 10, 1000) == text[gap[0] - 10 : gap[0]].encode()
+    assert log.search("row 19999 ") == [19_999]
+    assert log.search("row 10000 ") == []
+
+
+@pytest.mark.usefixtures("short_chunks")
+def test_the_first_error_is_kept_wherever_it_stands():
+    rows = ["all is well here\n"] * 10_000
+    rows[5_000] = "ERROR: the mesh is bad\n"
+    rows[6_000] = "ERROR: the mesh is worse\n"
+    rows[9_999] = "ERROR: giving up\n"
+    log = read("".join(rows), piece=700, head=5_000, tail=5_000)
+    (part,) = log.parts
+
+    assert log.errors == [5_000, 9_999]
+    assert log.search("mesh is bad") == [5_000]
+    assert [size < 0 for _, size, _ in blocks(part)].count(True) == 2
+
+
+@pytest.mark.usefixtures("short_chunks")
+def test_errors_at_the_beginning_do_not_hide_those_at_the_end():
+    rows = ["ERROR: again\n"] * 5_000
+    errors = read("".join(rows), piece=700, head=10_000, tail=10_000).errors
+
+    assert errors[:200] == list(range(200))
+    assert len(errors) == 400
+    assert errors[200] > 4_000
+
+
+@pytest.mark.usefixtures("short_chunks")
+def test_commands_are_found_in_the_middle_too():
+    commands = [framed(f"step {i}", f"text of step {i}\n" * 500) for i in range(6)]
+    log = read("".join(commands), piece=900, head=2_000, tail=2_000)
+    whole = read("".join(commands))
+
+    told = [(part.command, part.line, part.lines) for part in log.parts]
+    assert told == [(part.command, part.line, part.lines) for part in whole.parts]
+    assert [any(kept_of(part)) for part in log.parts] == [True, *[False] * 4, True]
+    for part, all_of_it in zip(log.parts, whole.parts, strict=True):
+        assert sum(abs(size) for _, size, _ in blocks(part)) == len(text_of(whole, all_of_it))
+
+
+@given(
+    st.lists(st.text("ab\r", max_size=40), max_size=200), st.integers(0, 3000), st.integers(0, 3000)
+)
+def test_whatever_is_left_out_every_block_has_its_place(rows, head, tail):
+    text = "\n".join(rows).encode()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(log_text, "CHUNK_BYTES", 100)
+        log = read(text, piece=64, head=head, tail=tail)
+
+    assert log.size == len(text)
+    at = 0
+    for part in log.parts:
+        for offset, size, lines in blocks(part):
+            assert offset == at
+            at += abs(size)
+            assert log.read(offset, abs(size)) == (text[offset:at] if size > 0 else b"")
+            assert text[offset:at].count(b"\n") in {lines, lines - 1}
+    assert at == len(text)
+
+
+def test_a_line_without_end_is_read_no_further_than_memory_allows(monkeypatch):
+    monkeypatch.setattr(log_text, "LONGEST_LINE_BYTES", 2_000_000)
+    asked = []
+
+    def pieces():
+        for i in range(1000):
+            asked.append(i)
+            yield b"x" * 100_000
+
+    assert LogText(pieces(), EVERYTHING, 1000, 1000).lines == 1
+    assert len(asked) == 21
+
+
 # -- blocks and ranges -------------------------------------------------------------------------
 
 
@@ -113,7 +220,7 @@ def test_what_lies_beyond_the_limit_is_not_read():
             asked.append(i)
             yield b"0123456789\n" * 1000
 
-    log = LogText(pieces(), 50_000)
+    log = LogText(pieces(), 50_000, EVERYTHING, 0)
 
     assert log.size == 50_000
     assert len(asked) == 5

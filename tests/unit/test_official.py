@@ -9,7 +9,7 @@ import pytest
 
 import inductiva_widgets as iw
 from inductiva_widgets.errors import UserInputError
-from inductiva_widgets.notebook import display, official
+from inductiva_widgets.notebook import official, session
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def _its_package(tmp_path, monkeypatch):
 
 @pytest.fixture
 def _in_marimo(monkeypatch):
-    monkeypatch.setattr(display, "in_marimo", lambda: True)
+    monkeypatch.setattr(session, "in_marimo", lambda: True)
 
 
 @pytest.mark.usefixtures("_its_package", "_in_marimo")
@@ -64,8 +64,8 @@ def test_a_refusal_is_a_sentence_and_not_markup(monkeypatch):
 
 @pytest.mark.usefixtures("_its_package")
 def test_in_a_plain_program_nothing_is_hooked(monkeypatch):
-    monkeypatch.setattr(display, "in_marimo", lambda: False)
-    monkeypatch.setattr(display, "shell", lambda: None)
+    monkeypatch.setattr(session, "in_marimo", lambda: False)
+    monkeypatch.setattr(session, "shell", lambda: None)
     before = [*sys.meta_path]
 
     iw.load_ext()

@@ -152,6 +152,38 @@ def test_the_version_is_that_of_the_distribution():
     assert iw.__version__ == manifest["version"]
 
 
+@pytest.fixture
+def service():
+    record = {"task_id": "abc", "id": "abc", "status": "success", "is_terminated": True}
+    with contextlib.closing(ScriptedServer()) as server:
+        server.route = lambda asked: (
+            ok({"total_size": 1, "tasks": [record]})
+            if asked.path.startswith("/tasks?")
+            else ok(record)
+            if asked.path.startswith("/tasks/abc")
+            else refusal(404, "There is none.")
+        )
+        yield server
+
+
+def test_a_program_that_waits_and_downloads_loads_no_notebook_library(service, tmp_path):
+    code = f"""
+import contextlib, sys
+import inductiva_widgets as iw
+iw.connect(key="a-key", url={service.url!r}, output_dir={str(tmp_path)!r})
+print(iw.Task("abc").wait(), iw.tasks.wait_all(["abc"]))
+with contextlib.suppress(iw.InductivaWidgetsError):
+    iw.Task("abc").download_outputs()
+iw.tasks.download(["abc"])
+iw.tasks.kill(["abc"])
+print(sorted(set(sys.modules) & {{"IPython", "anywidget", "ipywidgets", "pandas", "traitlets"}}))
+"""
+    lines = python(code, HOME=str(tmp_path)).stdout.splitlines()
+
+    assert "success ['success']" in lines
+    assert lines[-1] == "[]"
+
+
 # -- beside the official package -----------------------------------------------------------------
 
 # What the official client does to a process when it is imported: its log goes through the root
@@ -199,20 +231,6 @@ with contextlib.closing(Backend(config)) as backend:
     print([logging.getLogger(name).handlers for name in ("inductiva_widgets", "requests")])
     iw.Task("unknown", backend=backend).refresh()
 """
-
-
-@pytest.fixture
-def service():
-    record = {"task_id": "abc", "id": "abc", "status": "success", "is_terminated": True}
-    with contextlib.closing(ScriptedServer()) as server:
-        server.route = lambda asked: (
-            ok({"total_size": 1, "tasks": [record]})
-            if asked.path.startswith("/tasks?")
-            else ok(record)
-            if asked.path.startswith("/tasks/abc")
-            else refusal(404, "There is none.")
-        )
-        yield server
 
 
 def said_by(service, folder, code):

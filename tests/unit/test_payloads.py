@@ -155,7 +155,7 @@ def test_durations_are_right_whatever_zones_and_clocks_say(zone):
 
 
 def frame_of(task, now):
-    from inductiva_widgets.history import task_frame
+    from inductiva_widgets.history.frames import task_frame
 
     return task_frame([task], now, {}).iloc[0]
 

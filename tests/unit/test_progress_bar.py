@@ -66,3 +66,14 @@ def test_the_bar_of_a_download_ends_with_it_and_leaves_no_thread(terminal):
     show(Progress("failed", 2, 1, 100, 60, 0.0, None))
 
     assert threading.active_count() == before
+
+
+def test_a_download_that_fetches_nothing_gets_no_bar(terminal, monkeypatch):
+    stream, screen = terminal
+    monkeypatch.setattr("sys.stderr", stream)
+    show = download_bar()
+
+    show(Progress("running", 2, 0, 0, 0, 0.0, None))
+    show(Progress("done", 2, 2, 0, 0, 0.0, None))
+
+    assert not screen()

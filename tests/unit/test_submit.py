@@ -194,6 +194,11 @@ def test_a_dry_run_gives_the_body_and_changes_nothing(remote, server):
         [{"cmd": "a", "shell": True}],
         *[[f"a {mark} b"] for mark in "|><&;?~$"],
         ["fine", "a; b"],
+        {"cmd": "python run.py"},
+        [{"cmd": "a", "env": "PATH=x"}],
+        [{"cmd": "a", "env": ["PATH=x"]}],
+        [{"cmd": "a", "prompts": "yes"}],
+        [{"cmd": "a", "prompts": 1}],
     ],
 )
 def test_commands_that_cannot_run_are_refused_before_any_request(remote, server, commands):
@@ -209,6 +214,15 @@ def test_commands_that_cannot_run_are_refused_before_any_request(remote, server,
         {"time_to_live_s": 0},
         {"time_to_live_s": -1},
         {"time_to_live_s": float("nan")},
+        {"time_to_live_s": float("inf")},
+        {"time_to_live_s": "60"},
+        {"time_to_live_s": True},
+        {"metadata": ["k"]},
+        {"simulator": 5},
+        {"project": 5},
+        {"machine_group": 5},
+        {"input_dir": ""},
+        {"input_dir": " "},
         {"metadata": {"k": ""}},
         {"metadata": {"": "v"}},
         {"metadata": {"k": 5}},
@@ -369,7 +383,7 @@ def test_a_price_that_is_not_told_is_none(remote, server, answer):
     told = rehearse(remote)
 
     assert told.price_per_hour is None
-    assert "not told" in str(told)
+    assert "unknown" in str(told)
 
 
 @pytest.mark.parametrize(

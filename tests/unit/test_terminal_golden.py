@@ -62,6 +62,12 @@ CASES = {
     "modes and character sets are dropped": "\x1b[?25l\x1b(B\x1b[mtext\x1b[?25hend\n",
     "bells and zeros are dropped": "a\x07b\x00c\x7fd\n",
     "box drawing and letters": "┌──┐ größe µ\n",
+    "a tab after wide letters": "名前\t値\n計算中\tx\n一二三四\ty\n",
+    "a tab after pictures": "🚀 go\tx\n✅\ty\n12345⭐❌\tz\n",
+    "wide letters over text": "abcdefgh\r漢字\n12%\t計算\r34%\n",
+    "text over wide letters": "漢字漢字\x1b[3Gxy\n한국어\rabcd\n",
+    "wide letters erased": "漢字漢字\x1b[4D\x1b[K!\nカナ\b\b \b\bx\n",
+    "colours of wide letters": "\x1b[31m漢\x1b[0m字\x1b[32m✅ok🚀\x1b[0m、\x1b[1mx\x1b[0m\n",
 }
 
 TOKENS = (
@@ -100,13 +106,24 @@ def row_of(cells):
     letters = [cells[column] for column in range(COLUMNS)]
     text = "".join(letter.data for letter in letters).rstrip()
     spans = []
-    for column, letter in enumerate(letters[: len(text)]):
+    place = 0
+    for letter in letters:
+        if place >= utf16_length(text):
+            break
+        # The second column of a wide letter has none of its own.
+        end = place + utf16_length(letter.data)
         style = style_of(letter)
-        if spans and spans[-1]["end"] == column and spans[-1]["style"] == style:
-            spans[-1]["end"] = column + 1
-        elif style:
-            spans.append({"start": column, "end": column + 1, "style": style})
+        if spans and spans[-1]["end"] == place and spans[-1]["style"] == style:
+            spans[-1]["end"] = end
+        elif style and end > place:
+            spans.append({"start": place, "end": end, "style": style})
+        place = end
     return {"text": text, "spans": spans}
+
+
+def utf16_length(text):
+    """Letters as JavaScript counts them."""
+    return len(text.encode("utf-16-le")) // 2
 
 
 def style_of(letter):

@@ -1,4 +1,4 @@
-"""Workers: as many threads as allowed while there is work, none afterwards."""
+"""Thread pools: threads while there is work, and pools that may be left."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from inductiva_widgets.workers import Workers
+from inductiva_widgets.workers import DaemonPool, Workers, result_of
 
 
 @pytest.fixture
@@ -94,3 +94,50 @@ def test_many_callers_at_once_lose_nothing(workers):
 
     assert sorted(results) == sorted([*range(50)] * 4)
     assert ended()
+
+
+# -- a pool that nobody has to wait for ----------------------------------------------------------
+
+
+def test_results_come_in_the_order_of_the_items_by_at_most_so_many_threads():
+    seen = set()
+
+    def work(number):
+        seen.add(threading.current_thread())
+        return number * 2
+
+    with DaemonPool(3, "test-workers") as pool:
+        assert list(pool.map(work, range(50))) == [number * 2 for number in range(50)]
+
+    assert len(seen) <= 3
+    assert not threads()
+
+
+def test_leaving_a_block_drops_what_has_not_begun_and_leaves_silent_work_alone(monkeypatch):
+    monkeypatch.setattr("inductiva_widgets.workers.LEAVE_WITHIN_S", 0.01)
+    begun, release = threading.Event(), threading.Event()
+
+    def silent():
+        begun.set()
+        assert release.wait(20)
+        return 1
+
+    with DaemonPool(1, "test-workers") as pool:
+        running, waiting = pool.submit(silent), pool.submit(int)
+        assert begun.wait(20)
+
+    assert waiting.cancelled()
+    assert not running.done()
+    assert all(thread.daemon for thread in threads())
+    release.set()
+    assert result_of(running) == 1
+    assert ended()
+
+
+def test_an_error_of_the_work_is_raised_where_its_result_is_wanted():
+    with DaemonPool(2, "test-workers") as pool:
+        results = pool.map(lambda number: 1 // number, [1, 0, 1])
+
+        assert next(results) == 1
+        with pytest.raises(ZeroDivisionError):
+            next(results)
