@@ -131,7 +131,11 @@ class Journal:
                 fd = _new_lock(place)
                 if fd is not None:
                     journal = cls(folder, place, fd)
-                    journal._write_pin(pin)
+                    try:
+                        journal._write_pin(pin)
+                    except BaseException:
+                        journal.close(remove=True)
+                        raise
                     return journal
             # Before it was locked, another download took it for one without an owner.
             folder.token = secrets.token_hex(6)

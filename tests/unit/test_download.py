@@ -893,14 +893,16 @@ def test_pause_holds_it_and_resume_goes_on(storage):
 def test_a_rate_limit_is_kept(storage, monkeypatch):
     tuning = Tuning(clock=lambda: 0.0)  # stands still: the longest wait is that for all bytes
     outputs = Outputs(storage.transport, storage.source, tuning=tuning)
-    outputs.directory()
+    listing = outputs.directory()
+    packed = listing.packed_sizes[listing.names.index("vtk/fluid_1.vtk")]
     before = storage.server.sent
     waits = []
     monkeypatch.setattr(Stop, "pause", lambda _, seconds: waits.append(seconds))
     names = ["vtk/fluid_1.vtk"]
-    outputs.start_download(storage.folder, filenames=names, bytes_per_s=1000).result(20)
+    outputs.start_download(storage.folder, filenames=names, bytes_per_s=1000).result(60)
 
-    assert max(waits) == pytest.approx((storage.server.sent - before) / 1000)
+    # A server may have sent more than was read, on a connection that was left.
+    assert packed / 1000 <= max(waits) <= (storage.server.sent - before) / 1000 + 0.001
 
 
 @pytest.mark.fault(6)

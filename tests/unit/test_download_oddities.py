@@ -291,6 +291,24 @@ def test_where_locks_do_nothing_no_file_is_wrong(make, monkeypatch):
     assert storage.found == FILES
 
 
+def test_a_journal_that_vanishes_while_it_is_made_is_made_again(make, monkeypatch):
+    write_pin, tries = journal.Journal._write_pin, []
+
+    def vanished_once(self, pin):
+        tries.append(pin)
+        if len(tries) == 1:
+            raise FileNotFoundError(2, "another download has removed it")
+        write_pin(self, pin)
+
+    monkeypatch.setattr(journal.Journal, "_write_pin", vanished_once)
+    storage = make()
+
+    storage.get()  # and no descriptor is left, which every test is looked at for
+
+    assert len(tries) == 2
+    assert storage.found == FILES
+
+
 @pytest.fixture
 def held(monkeypatch):
     """As on Windows, where others may hold a file: renames are refused so many times."""
